@@ -1,0 +1,2 @@
+//! The kubeadm binary.
+fn main() {}
