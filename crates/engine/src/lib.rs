@@ -1,1 +1,7 @@
-//! kubeadm-engine.
+//! kubeadm's knowledge, without a single effect: from a resolved [`spec::InitSpec`] and a read-only [`ports::View`]
+//! each phase plans steps; [`run`] carries them out through the ports.
+//!
+//! Nothing in this crate opens a file, a socket or a process, prints, or reads the environment or the clock.
+
+pub mod ports;
+pub mod resource;
