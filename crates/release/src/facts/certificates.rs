@@ -1,0 +1,91 @@
+//! Certificates and kubeconfig files: what their subjects and extensions hold.
+
+use crate::column::Column;
+
+/// The common names of the certificate authorities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityNames {
+    /// `kubernetes` for all of them.
+    Same,
+    /// `kubernetes`, `etcd-ca` and `front-proxy-ca`.
+    Own,
+}
+
+/// Who administrates the cluster, and with which file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Administrators {
+    /// `admin.conf` belongs to `system:masters`.
+    Masters,
+    /// `admin.conf` belongs to `kubeadm:cluster-admins`, a group bound to `cluster-admin`; `super-admin.conf`
+    /// belongs to `system:masters`.
+    BoundGroup,
+}
+
+/// Facts of certificates and kubeconfig files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Certificates {
+    /// Common names of the certificate authorities.
+    pub authorities: AuthorityNames,
+    /// Whether an authority's certificate names itself as a DNS name.
+    pub authority_dns_name: bool,
+    /// Whether leaf certificates carry critical basic constraints that say "not an authority".
+    pub leaf_basic_constraints: bool,
+    /// Whether the etcd server certificate is valid for the advertise address.
+    pub etcd_server_advertised: bool,
+    /// Organization of `apiserver-kubelet-client`.
+    pub kubelet_client_organization: Option<&'static str>,
+    /// Organization of `apiserver-etcd-client` and `etcd/healthcheck-client`.
+    pub etcd_client_organization: Option<&'static str>,
+    /// Who administrates the cluster.
+    pub administrators: Administrators,
+}
+
+impl Certificates {
+    pub(crate) fn at(minor: u32) -> Self {
+        Self {
+            authorities: AUTHORITIES.at(minor),
+            authority_dns_name: AUTHORITY_DNS_NAME.at(minor),
+            leaf_basic_constraints: LEAF_BASIC_CONSTRAINTS.at(minor),
+            etcd_server_advertised: ETCD_SERVER_ADVERTISED.at(minor),
+            kubelet_client_organization: KUBELET_CLIENT_ORGANIZATION.at(minor),
+            etcd_client_organization: ETCD_CLIENT_ORGANIZATION.at(minor),
+            administrators: ADMINISTRATORS.at(minor),
+        }
+    }
+}
+
+const AUTHORITIES: Column<AuthorityNames> = Column(&[
+    (0, AuthorityNames::Same), // written by v1.11
+    (12, AuthorityNames::Own), // app/phases/certs/certlist.go, v1.12
+]);
+
+const AUTHORITY_DNS_NAME: Column<bool> = Column(&[
+    (0, false), // written by v1.13
+    (21, true), // client-go util/cert NewSelfSignedCACert sets DNSNames, v1.21
+]);
+
+const LEAF_BASIC_CONSTRAINTS: Column<bool> = Column(&[
+    (0, false), // written by v1.13
+    (24, true), // app/util/pkiutil NewSignedCert, v1.24
+]);
+
+const ETCD_SERVER_ADVERTISED: Column<bool> = Column(&[
+    (0, false), // app/util/pkiutil GetEtcdAltNames, v1.12
+    (13, true), // the same, v1.13
+]);
+
+const KUBELET_CLIENT_ORGANIZATION: Column<Option<&str>> = Column(&[
+    (0, Some("system:masters")),          // app/phases/certs/certlist.go, v1.13
+    (29, Some("kubeadm:cluster-admins")), // the same, v1.29
+    (36, None),                           // the same, v1.36: a ClusterRoleBinding names the user instead
+]);
+
+const ETCD_CLIENT_ORGANIZATION: Column<Option<&str>> = Column(&[
+    (0, Some("system:masters")), // app/phases/certs/certlist.go, v1.13
+    (29, None),                  // the same, v1.29
+]);
+
+const ADMINISTRATORS: Column<Administrators> = Column(&[
+    (0, Administrators::Masters),     // app/phases/kubeconfig/kubeconfig.go, v1.13
+    (29, Administrators::BoundGroup), // the same, v1.29
+]);

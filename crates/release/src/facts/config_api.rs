@@ -1,0 +1,233 @@
+//! Configuration APIs and feature gates.
+
+use crate::column::{Column, Span};
+
+/// A version of `kubeadm.k8s.io`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// `v1alpha1`, `MasterConfiguration`.
+    V1Alpha1,
+    /// `v1alpha2`, `MasterConfiguration`.
+    V1Alpha2,
+    /// `v1alpha3`, the first with `ClusterConfiguration`.
+    V1Alpha3,
+    /// `v1beta1`.
+    V1Beta1,
+    /// `v1beta2`.
+    V1Beta2,
+    /// `v1beta3`.
+    V1Beta3,
+    /// `v1beta4`.
+    V1Beta4,
+    /// `v1`, experimental.
+    V1,
+}
+
+impl Api {
+    /// All, oldest first.
+    pub const ALL: [Self; 8] = [
+        Self::V1Alpha1,
+        Self::V1Alpha2,
+        Self::V1Alpha3,
+        Self::V1Beta1,
+        Self::V1Beta2,
+        Self::V1Beta3,
+        Self::V1Beta4,
+        Self::V1,
+    ];
+
+    /// The version as documents write it, after the group.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::V1Alpha1 => "v1alpha1",
+            Self::V1Alpha2 => "v1alpha2",
+            Self::V1Alpha3 => "v1alpha3",
+            Self::V1Beta1 => "v1beta1",
+            Self::V1Beta2 => "v1beta2",
+            Self::V1Beta3 => "v1beta3",
+            Self::V1Beta4 => "v1beta4",
+            Self::V1 => "v1",
+        }
+    }
+
+    /// Group and version: `kubeadm.k8s.io/v1beta4`.
+    pub fn group_version(self) -> String {
+        format!("kubeadm.k8s.io/{}", self.version())
+    }
+
+    /// The API of a group and version.
+    pub fn of_group_version(text: &str) -> Option<Self> {
+        let version = text.strip_prefix("kubeadm.k8s.io/")?;
+        Self::ALL.into_iter().find(|api| api.version() == version)
+    }
+}
+
+/// How ready a feature gate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Off by default, may vanish.
+    Alpha,
+    /// Well tested.
+    Beta,
+    /// Stable.
+    Ga,
+    /// Refused or warned of; the text says what replaced it.
+    Deprecated(&'static str),
+}
+
+/// A feature gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeatureGate {
+    /// Its name.
+    pub name: &'static str,
+    /// Its stage.
+    pub stage: Stage,
+    /// Its value when nobody says.
+    pub default: bool,
+    /// Whether help texts leave it out.
+    pub hidden: bool,
+}
+
+/// Facts of configuration.
+#[derive(Debug, Clone)]
+pub struct ConfigApi {
+    /// The API written into the cluster and by `config migrate`.
+    pub written: Api,
+    /// The APIs kubeadm of that minor reads.
+    pub read: Vec<Api>,
+    /// The version label that stands for "the newest" when the user names none.
+    pub default_version_label: &'static str,
+    /// Whether a version that cannot be looked up falls back to the client's own.
+    pub offline_fallback: bool,
+    /// Feature gates.
+    pub feature_gates: Vec<FeatureGate>,
+    /// Whether deprecated gates are refused on the command line and in files.
+    pub deprecated_gates_refused: bool,
+    /// The default of `certificatesDir`, also as it is stored where that differs from what is used.
+    pub certificates_dir: &'static str,
+}
+
+impl ConfigApi {
+    pub(crate) fn at(minor: u32) -> Self {
+        Self {
+            written: WRITTEN.at(minor),
+            read: Span::at(READ, minor),
+            default_version_label: DEFAULT_VERSION_LABEL.at(minor),
+            offline_fallback: OFFLINE_FALLBACK.at(minor),
+            feature_gates: Span::at(FEATURE_GATES, minor),
+            deprecated_gates_refused: DEPRECATED_GATES_REFUSED.at(minor),
+            certificates_dir: "/etc/kubernetes/pki",
+        }
+    }
+}
+
+/// Source: app/util/config/common.go and the scheme of each release.
+const WRITTEN: Column<Api> = Column(&[
+    (0, Api::V1Alpha1),  // v1.10
+    (11, Api::V1Alpha2), // v1.11
+    (12, Api::V1Alpha3), // v1.12
+    (13, Api::V1Beta1),  // v1.13
+    (15, Api::V1Beta2),  // v1.15
+    (22, Api::V1Beta3),  // v1.22
+    (31, Api::V1Beta4),  // v1.31
+]);
+
+/// Source: app/util/config/common.go oldKnownAPIVersions of each release.
+const READ: &[Span<Api>] = &[
+    Span::until(12, Api::V1Alpha1),
+    Span::within(11, 13, Api::V1Alpha2),
+    Span::within(12, 14, Api::V1Alpha3),
+    Span::within(13, 22, Api::V1Beta1),
+    Span::within(15, 27, Api::V1Beta2),
+    Span::within(22, 37, Api::V1Beta3),
+    Span::since(31, Api::V1Beta4),
+];
+
+const DEFAULT_VERSION_LABEL: Column<&str> = Column(&[
+    (0, "stable-1.11"), // app/apis/kubeadm/v1alpha2/defaults.go, v1.11
+    (12, "stable-1"),   // app/apis/kubeadm/v1alpha3/defaults.go, v1.12
+]);
+
+const OFFLINE_FALLBACK: Column<bool> = Column(&[
+    (0, false), // app/util/version.go, v1.11
+    (12, true), // app/util/version.go, v1.12
+]);
+
+const fn gate(name: &'static str, stage: Stage, default: bool, hidden: bool) -> FeatureGate {
+    FeatureGate { name, stage, default, hidden }
+}
+
+/// Source: app/features/features.go of each release.
+const FEATURE_GATES: &[Span<FeatureGate>] = &[
+    Span::until(13, gate("Auditing", Stage::Alpha, false, false)),
+    Span::until(13, gate("CoreDNS", Stage::Ga, true, false)),
+    Span::within(
+        13,
+        15,
+        gate(
+            "CoreDNS",
+            Stage::Deprecated(
+                "featureGates:CoreDNS has been removed in v1.13\n\tUse kubeadm-config to select which DNS addon to install.",
+            ),
+            true,
+            true,
+        ),
+    ),
+    Span::until(12, gate("DynamicKubeletConfig", Stage::Alpha, false, false)),
+    Span::within(12, 13, gate("DynamicKubeletConfig", Stage::Beta, false, false)),
+    Span::until(12, gate("HighAvailability", Stage::Alpha, false, true)),
+    Span::within(
+        12,
+        13,
+        gate(
+            "HighAvailability",
+            Stage::Deprecated(
+                "featureGates:HighAvailability has been removed in v1.12\n\tThis feature has been replaced by the kubeadm join --control-plane workflow.",
+            ),
+            false,
+            true,
+        ),
+    ),
+    Span::until(12, gate("SelfHosting", Stage::Alpha, false, false)),
+    Span::within(
+        12,
+        13,
+        gate(
+            "SelfHosting",
+            Stage::Deprecated("featureGates:SelfHosting has been removed in v1.12"),
+            false,
+            true,
+        ),
+    ),
+    Span::until(12, gate("StoreCertsInSecrets", Stage::Alpha, false, false)),
+    Span::within(
+        12,
+        13,
+        gate(
+            "StoreCertsInSecrets",
+            Stage::Deprecated("featureGates:StoreCertsInSecrets has been removed in v1.12"),
+            false,
+            true,
+        ),
+    ),
+    Span::within(19, 31, gate("PublicKeysECDSA", Stage::Alpha, false, false)),
+    Span::within(
+        31,
+        37,
+        gate(
+            "PublicKeysECDSA",
+            Stage::Deprecated(
+                "PublicKeysECDSA is deprecated and will be removed in a future release when v1beta3 is removed. v1beta4 supports a new option 'ClusterConfiguration.EncryptionAlgorithm'.",
+            ),
+            false,
+            false,
+        ),
+    ),
+    Span::within(36, 37, gate("NodeLocalCRISocket", Stage::Ga, true, false)),
+    Span::since(22, gate("RootlessControlPlane", Stage::Alpha, false, false)),
+];
+
+const DEPRECATED_GATES_REFUSED: Column<bool> = Column(&[
+    (0, true),   // app/features/features.go NewFeatureGate, v1.12 and v1.13
+    (19, false), // the same, v1.37: only warned of
+]);

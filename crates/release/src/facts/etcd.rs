@@ -1,0 +1,99 @@
+//! The static pod of a local etcd.
+
+use super::control_plane::{Flag, ProbePaths, Value, flag};
+use crate::column::{Column, Span};
+
+/// Which addresses a local etcd uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtcdTopology {
+    /// Only the IPv4 loopback: the cluster has one member for ever.
+    Loopback,
+    /// The advertise address, so that members can be added.
+    Advertised,
+}
+
+/// How the kubelet finds out that etcd lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtcdProbe {
+    /// A command in the container reads a key with the health-check certificate.
+    Exec,
+    /// HTTP requests to the metrics address.
+    Http(ProbePaths),
+}
+
+/// Facts of a local etcd.
+#[derive(Debug, Clone)]
+pub struct Etcd {
+    /// Its addresses.
+    pub topology: EtcdTopology,
+    /// Its default flags, by name.
+    pub flags: Vec<Flag>,
+    /// Its probes.
+    pub probe: EtcdProbe,
+    /// The port of metrics and health, where there is one.
+    pub metrics_port: u16,
+    /// Requested processor time and memory, where any.
+    pub requests: &'static [(&'static str, &'static str)],
+}
+
+impl Etcd {
+    pub(crate) fn at(minor: u32) -> Self {
+        Self {
+            topology: TOPOLOGY.at(minor),
+            flags: Span::at(FLAGS, minor),
+            probe: PROBE.at(minor),
+            metrics_port: 2381, // constants EtcdMetricsPort
+            requests: REQUESTS.at(minor),
+        }
+    }
+}
+
+const TOPOLOGY: Column<EtcdTopology> = Column(&[
+    (0, EtcdTopology::Loopback),    // app/phases/etcd/local.go getEtcdCommand, v1.12
+    (13, EtcdTopology::Advertised), // the same, v1.13
+]);
+
+/// Source: app/phases/etcd/local.go getEtcdCommand, v1.12, v1.13 and v1.37.
+const FLAGS: &[Span<Flag>] = &[
+    Span::until(13, flag("advertise-client-urls", Value::LoopbackUrl(2379))),
+    Span::since(13, flag("advertise-client-urls", Value::AdvertiseUrl(2379))),
+    Span::always(flag("cert-file", Value::Pki("etcd/server.crt"))),
+    Span::always(flag("client-cert-auth", Value::Text("true"))),
+    Span::always(flag("data-dir", Value::EtcdDataDir)),
+    Span::within(23, 34, flag("experimental-initial-corrupt-check", Value::Text("true"))), // written by v1.23
+    Span::within(25, 34, flag("experimental-watch-progress-notify-interval", Value::Text("5s"))), // by v1.25
+    Span::since(34, flag("feature-gates", Value::Text("InitialCorruptCheck=true"))),       // written by v1.34
+    Span::until(13, flag("initial-advertise-peer-urls", Value::LoopbackUrl(2380))),
+    Span::since(13, flag("initial-advertise-peer-urls", Value::AdvertiseUrl(2380))),
+    Span::always(flag("initial-cluster", Value::InitialCluster)),
+    Span::always(flag("key-file", Value::Pki("etcd/server.key"))),
+    Span::until(13, flag("listen-client-urls", Value::LoopbackUrl(2379))),
+    Span::since(13, flag("listen-client-urls", Value::LoopbackAndAdvertiseUrl(2379))),
+    Span::since(16, flag("listen-metrics-urls", Value::PlainLoopbackUrl(2381))), // written by v1.16
+    Span::until(13, flag("listen-peer-urls", Value::LoopbackUrl(2380))),
+    Span::since(13, flag("listen-peer-urls", Value::AdvertiseUrl(2380))),
+    Span::always(flag("name", Value::NodeName)),
+    Span::always(flag("peer-cert-file", Value::Pki("etcd/peer.crt"))),
+    Span::always(flag("peer-client-cert-auth", Value::Text("true"))),
+    Span::always(flag("peer-key-file", Value::Pki("etcd/peer.key"))),
+    Span::always(flag("peer-trusted-ca-file", Value::Pki("etcd/ca.crt"))),
+    Span::always(flag("snapshot-count", Value::Text("10000"))),
+    Span::always(flag("trusted-ca-file", Value::Pki("etcd/ca.crt"))),
+    Span::since(34, flag("watch-progress-notify-interval", Value::Text("5s"))), // written by v1.34
+];
+
+const PROBE: Column<EtcdProbe> = Column(&[
+    // app/util/staticpod/utils.go EtcdProbe, v1.13
+    (0, EtcdProbe::Exec),
+    // written by v1.16
+    (16, EtcdProbe::Http(ProbePaths { live: "/health", ready: None, startup: None })),
+    // written by v1.19
+    (19, EtcdProbe::Http(ProbePaths { live: "/health", ready: None, startup: Some("/health") })),
+    // written by v1.31
+    (31, EtcdProbe::Http(ProbePaths { live: "/livez", ready: Some("/readyz"), startup: Some("/readyz") })),
+]);
+
+const REQUESTS: Column<&[(&str, &str)]> = Column(&[
+    (0, &[]),                                      // app/phases/etcd/local.go GetEtcdPodSpec, v1.13
+    (20, &[("cpu", "100m"), ("memory", "100Mi")]), // written by v1.37
+]);

@@ -1,0 +1,197 @@
+//! The kubelet: the file with its flags, its configuration and where that is stored.
+
+use crate::column::{Column, Span};
+
+/// A flag that kubeadm writes into the environment file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnvFlag {
+    /// `cgroup-driver` as Docker reports it; only with Docker, left out with a warning where unknown.
+    CgroupDriverOfDocker,
+    /// `cni-bin-dir=/opt/cni/bin` and `cni-conf-dir=/etc/cni/net.d`; only with Docker.
+    CniDirectoriesWithDocker,
+    /// `network-plugin=cni`; only with Docker.
+    NetworkPluginWithDocker,
+    /// `container-runtime=remote`; not with Docker.
+    ContainerRuntimeRemote,
+    /// `container-runtime-endpoint` with the socket as configured; not with Docker.
+    ContainerRuntimeEndpoint,
+    /// `hostname-override`, where the node is not called as the host is.
+    HostnameOverride,
+    /// `pod-infra-container-image`; only with Docker.
+    PauseImageWithDocker,
+    /// `pod-infra-container-image`, whatever the runtime.
+    PauseImage,
+    /// `resolv-conf` of systemd-resolved, where that runs.
+    ResolvConf,
+}
+
+/// How the environment file quotes its one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnvQuoting {
+    /// `KUBELET_KUBEADM_ARGS=--a=b --c=d`.
+    Bare,
+    /// `KUBELET_KUBEADM_ARGS="--a=b --c=d"`.
+    Quoted,
+}
+
+/// What the written configuration holds besides what the user and kubeadm set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigDefaults {
+    /// Every default of the kubelet itself.
+    Filled,
+    /// The zero value of each field that is always printed.
+    Zero,
+}
+
+/// The name of the ConfigMap with the configuration for all kubelets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigMapName {
+    /// `kubelet-config-1.13`.
+    Versioned,
+    /// `kubelet-config`.
+    Plain,
+}
+
+/// Which cgroup driver the written configuration names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupDriver {
+    /// The kubelet's own default, `cgroupfs`.
+    KubeletDefault,
+    /// `systemd` unless configured.
+    Systemd,
+}
+
+/// Which runtime sockets are known when none is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuntimeSockets {
+    /// The socket used when none, or none of the known ones, is found.
+    pub default: &'static str,
+    /// The sockets looked for, in order.
+    pub known: &'static [&'static str],
+    /// Whether a socket is written as a URL (`unix://…`).
+    pub url: bool,
+}
+
+/// Facts of the kubelet.
+#[derive(Debug, Clone)]
+pub struct Kubelet {
+    /// Flags of the environment file, in no order: the file sorts them.
+    pub env_flags: Vec<EnvFlag>,
+    /// How the environment file quotes.
+    pub env_quoting: EnvQuoting,
+    /// How the user's flags meet those of kubeadm: sorted before them, or after them as given.
+    pub env_arguments: super::control_plane::ArgumentOrder,
+    /// What the configuration is filled with.
+    pub config_defaults: ConfigDefaults,
+    /// Its cgroup driver.
+    pub cgroup_driver: CgroupDriver,
+    /// Whether `resolvConf` of systemd-resolved is set in the configuration, where that runs.
+    pub resolv_conf_in_config: bool,
+    /// Whether `instance-config.yaml` is written.
+    pub instance_config: bool,
+    /// Name of the ConfigMap.
+    pub config_map: ConfigMapName,
+    /// Whether component configurations in ConfigMaps carry a hash unless the user supplied them.
+    pub config_hash: bool,
+    /// Whether `kubelet.conf` is changed to the rotated certificate at the end of init.
+    pub finalize: bool,
+    /// Runtime sockets.
+    pub sockets: RuntimeSockets,
+}
+
+impl Kubelet {
+    /// The name of the ConfigMap (and, after `kubeadm:`, of its Role) for a cluster of `version`.
+    pub fn config_map_name(&self, version: &crate::Version) -> String {
+        match self.config_map {
+            ConfigMapName::Versioned => format!("kubelet-config-{}", version.major_minor()),
+            ConfigMapName::Plain => "kubelet-config".to_owned(),
+        }
+    }
+
+    pub(crate) fn at(minor: u32) -> Self {
+        Self {
+            env_flags: Span::at(ENV_FLAGS, minor),
+            env_quoting: ENV_QUOTING.at(minor),
+            env_arguments: super::control_plane::ARGUMENTS.at(minor),
+            config_defaults: CONFIG_DEFAULTS.at(minor),
+            cgroup_driver: CGROUP_DRIVER.at(minor),
+            resolv_conf_in_config: RESOLV_CONF_IN_CONFIG.at(minor),
+            instance_config: INSTANCE_CONFIG.at(minor),
+            config_map: CONFIG_MAP.at(minor),
+            config_hash: CONFIG_HASH.at(minor),
+            finalize: FINALIZE.at(minor),
+            sockets: SOCKETS.at(minor),
+        }
+    }
+}
+
+/// Source: app/phases/kubelet/flags.go buildKubeletArgMap, v1.11, v1.12, v1.13 and v1.37.
+const ENV_FLAGS: &[Span<EnvFlag>] = &[
+    Span::until(20, EnvFlag::CgroupDriverOfDocker),
+    Span::until(12, EnvFlag::CniDirectoriesWithDocker), // gone in v1.12
+    Span::until(24, EnvFlag::NetworkPluginWithDocker),
+    Span::until(27, EnvFlag::ContainerRuntimeRemote),
+    Span::until(34, EnvFlag::ContainerRuntimeEndpoint), // last written by v1.33
+    Span::always(EnvFlag::HostnameOverride),
+    Span::within(13, 24, EnvFlag::PauseImageWithDocker), // new in v1.13
+    Span::within(24, 35, EnvFlag::PauseImage),           // gone in v1.35
+    Span::until(19, EnvFlag::ResolvConf),
+];
+
+const ENV_QUOTING: Column<EnvQuoting> = Column(&[
+    (0, EnvQuoting::Bare),    // app/phases/kubelet/flags.go WriteKubeletDynamicEnvFile, v1.13
+    (15, EnvQuoting::Quoted), // the same, v1.15
+]);
+
+const CONFIG_DEFAULTS: Column<ConfigDefaults> = Column(&[
+    (0, ConfigDefaults::Filled), // app/componentconfigs, v1.13
+    (17, ConfigDefaults::Zero),  // app/componentconfigs, v1.17
+]);
+
+const CGROUP_DRIVER: Column<CgroupDriver> = Column(&[
+    (0, CgroupDriver::KubeletDefault), // app/componentconfigs, v1.13
+    (22, CgroupDriver::Systemd),       // app/componentconfigs/kubelet.go, v1.22
+]);
+
+const RESOLV_CONF_IN_CONFIG: Column<bool> = Column(&[
+    (0, false), // app/phases/kubelet/flags.go, v1.13: a flag instead
+    (19, true), // app/componentconfigs/kubelet.go Mutate, v1.19
+]);
+
+const INSTANCE_CONFIG: Column<bool> = Column(&[
+    (0, false), // app/phases/kubelet/config.go, v1.13
+    (34, true), // gate NodeLocalCRISocket on by default, v1.34; no gate since v1.37
+]);
+
+const CONFIG_MAP: Column<ConfigMapName> = Column(&[
+    (0, ConfigMapName::Versioned), // constants GetKubeletConfigMapName, v1.11
+    (24, ConfigMapName::Plain),    // the same, v1.24 (gate UnversionedKubeletConfigMap)
+]);
+
+const CONFIG_HASH: Column<bool> = Column(&[
+    (0, false), // app/phases/kubelet/config.go, v1.13
+    (19, true), // app/componentconfigs/checksums.go, v1.19
+]);
+
+const FINALIZE: Column<bool> = Column(&[
+    (0, false), // app/cmd/init.go, v1.13
+    (17, true), // app/cmd/phases/init/kubeletfinalize.go, v1.17
+]);
+
+const SOCKETS: Column<RuntimeSockets> = Column(&[
+    // app/apis/kubeadm/v1alpha2/defaults.go DefaultCRISocket, v1.11 to v1.13: nothing is looked for
+    (0, RuntimeSockets { default: "/var/run/dockershim.sock", known: &[], url: false }),
+    // app/constants/constants_unix.go, v1.24
+    (
+        24,
+        RuntimeSockets {
+            default: "unix:///var/run/containerd/containerd.sock",
+            known: &[
+                "unix:///var/run/containerd/containerd.sock",
+                "unix:///var/run/crio/crio.sock",
+                "unix:///var/run/cri-dockerd.sock",
+            ],
+            url: true,
+        },
+    ),
+]);

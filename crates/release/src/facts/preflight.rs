@@ -1,0 +1,382 @@
+//! What the machine is asked before anything is changed: the list of checks and their parameters.
+//!
+//! The checks themselves are the engine's; names and texts belong to them. Ports of the components are in
+//! [`super::control_plane`].
+
+use crate::column::{Column, Span};
+
+/// A check, or a family of checks that differ in a parameter, in the order kubeadm runs them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Check {
+    /// `IsPrivilegedUser`: alone, before all others.
+    PrivilegedUser,
+    /// `NumCPU`: at least two.
+    NumCpu,
+    /// `Mem`: at least 1700 MiB.
+    Mem,
+    /// `KubernetesVersion`: not newer than kubeadm.
+    KubernetesVersion,
+    /// `Firewalld`.
+    Firewalld,
+    /// `Port-…` of API server, scheduler and controller manager.
+    ControlPlanePorts,
+    /// `FileAvailable-…` of the four manifests.
+    Manifests,
+    /// `HTTPProxy` to the advertise address.
+    HttpProxy,
+    /// `HTTPProxyCIDR` of the service and pod CIDRs.
+    HttpProxyCidr,
+    /// `CRI`.
+    Cri,
+    /// `ContainerRuntimeVersion`.
+    ContainerRuntimeVersion,
+    /// `Service-Docker`, with Docker.
+    DockerService,
+    /// `FileExisting-crictl`.
+    Crictl,
+    /// `FileContent--proc-sys-net-bridge-bridge-nf-call-iptables` (and `ip6tables` with an IPv6 address).
+    BridgeNetfilter,
+    /// `FileContent--proc-sys-net-ipv4-ip_forward`, whatever the addresses.
+    Ipv4ForwardingAlways,
+    /// `Swap`.
+    Swap,
+    /// `FileExisting-…` of the programs in [`Preflight::programs`].
+    Programs,
+    /// `SystemVerification`.
+    SystemVerification,
+    /// `Hostname`.
+    Hostname,
+    /// `KubeletVersion`.
+    KubeletVersion,
+    /// `Service-Kubelet` or `Service-kubelet`.
+    KubeletService,
+    /// `Port-10250`.
+    KubeletPort,
+    /// `RequiredIPVSKernelModulesAvailable`, in IPVS mode.
+    IpvsModules,
+    /// `FileContent-…` of forwarding, for each family in use.
+    ForwardingByFamily,
+    /// `FileContent--proc-sys-net-ipv6-conf-default-forwarding`, with an IPv6 advertise address.
+    Ipv6ForwardingWithAdvertise,
+    /// `Port-2379` and the data directory of a local etcd; `Port-2380` where [`Preflight::etcd_peer_port`].
+    LocalEtcd,
+    /// `ExternalEtcdClientCertificates`.
+    ExternalEtcdCertificates,
+    /// `ExternalEtcdVersion`.
+    ExternalEtcdVersion,
+    /// `ImagePull`: after all others, not in a dry run.
+    ImagePull,
+}
+
+/// Whether a failed check stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It stops, unless ignored.
+    Error,
+    /// It is only told.
+    Warning,
+}
+
+/// A program that must be found in `$PATH`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    /// What its absence means.
+    pub severity: Severity,
+}
+
+/// What the kernel must be like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel {
+    /// Regular expressions, one of which the release must match. Unanchored where they have no anchors.
+    pub releases: &'static [&'static str],
+    /// What another release means.
+    pub severity: Severity,
+    /// What to say of another release, after `kernel release R is unsupported. `.
+    pub note: &'static str,
+    /// Options that must be `y` or `m`; a name after `|` may stand in.
+    pub required: &'static [&'static str],
+    /// Options required besides, with cgroups v1.
+    pub required_v1: &'static [&'static str],
+    /// Options required besides, with cgroups v2; absent where cgroups v2 is not known.
+    pub required_v2: Option<&'static [&'static str]>,
+    /// Options only reported.
+    pub optional: &'static [&'static str],
+}
+
+/// What control groups must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cgroups {
+    /// Controllers required with cgroups v1.
+    pub v1_required: &'static [&'static str],
+    /// Controllers wanted with cgroups v1.
+    pub v1_optional: &'static [&'static str],
+    /// Controllers required with cgroups v2; absent where cgroups v2 is not known.
+    pub v2_required: Option<&'static [&'static str]>,
+    /// Controllers wanted with cgroups v2.
+    pub v2_optional: &'static [&'static str],
+    /// What cgroups v1 means; absent where it is as good as v2.
+    pub v1: Option<Severity>,
+}
+
+/// What Docker must be like, where it is the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Docker {
+    /// Regular expressions of validated versions, unanchored.
+    pub versions: &'static [&'static str],
+    /// The newest validated version, for the warning.
+    pub latest_validated: &'static str,
+    /// Accepted graph drivers.
+    pub graph_drivers: &'static [&'static str],
+}
+
+/// Facts of preflight.
+#[derive(Debug, Clone)]
+pub struct Preflight {
+    /// The checks of init, in order.
+    pub init: Vec<Check>,
+    /// Programs that must be found.
+    pub programs: Vec<Program>,
+    /// What active swap means.
+    pub swap: Severity,
+    /// Smallest number of processors.
+    pub cpus: usize,
+    /// Smallest memory in MiB.
+    pub memory_mib: u64,
+    /// Whether the peer port of a local etcd is looked at.
+    pub etcd_peer_port: bool,
+    /// The name of the kubelet check: `Service-Kubelet` or `Service-kubelet`.
+    pub kubelet_service_name: &'static str,
+    /// Whether ports are tried at the address the component listens on, not at all addresses.
+    pub ports_at_address: bool,
+    /// Kernel.
+    pub kernel: Kernel,
+    /// Control groups.
+    pub cgroups: Cgroups,
+    /// Docker; absent where it is no longer looked at.
+    pub docker: Option<Docker>,
+}
+
+impl Preflight {
+    pub(crate) fn at(minor: u32) -> Self {
+        Self {
+            init: Span::at(INIT, minor),
+            programs: Span::at(PROGRAMS, minor),
+            swap: SWAP.at(minor),
+            cpus: 2,          // constants ControlPlaneNumCPU
+            memory_mib: 1700, // constants ControlPlaneMem, v1.20
+            etcd_peer_port: ETCD_PEER_PORT.at(minor),
+            kubelet_service_name: KUBELET_SERVICE_NAME.at(minor),
+            ports_at_address: PORTS_AT_ADDRESS.at(minor),
+            kernel: KERNEL.at(minor),
+            cgroups: CGROUPS.at(minor),
+            docker: DOCKER.at(minor),
+        }
+    }
+}
+
+/// Source: app/preflight/checks.go RunInitNodeChecks and addCommonChecks, v1.11, v1.12, v1.13, v1.36 and v1.37.
+const INIT: &[Span<Check>] = &[
+    Span::always(Check::PrivilegedUser),
+    Span::since(13, Check::NumCpu), // new in v1.13
+    Span::since(20, Check::Mem),
+    Span::always(Check::KubernetesVersion),
+    Span::always(Check::Firewalld),
+    Span::always(Check::ControlPlanePorts),
+    Span::always(Check::Manifests),
+    Span::always(Check::HttpProxy),
+    Span::always(Check::HttpProxyCidr),
+    Span::always(Check::Cri),
+    Span::since(36, Check::ContainerRuntimeVersion), // KEP-4033
+    Span::until(24, Check::DockerService),
+    Span::until(32, Check::Crictl),
+    Span::until(30, Check::BridgeNetfilter),
+    Span::within(11, 30, Check::Ipv4ForwardingAlways),
+    Span::always(Check::Swap),
+    Span::always(Check::Programs),
+    Span::always(Check::SystemVerification),
+    Span::always(Check::Hostname),
+    Span::always(Check::KubeletVersion),
+    Span::always(Check::KubeletService),
+    Span::always(Check::KubeletPort),
+    Span::until(23, Check::IpvsModules),
+    Span::since(30, Check::ForwardingByFamily),
+    Span::since(36, Check::ExternalEtcdVersion), // before the local ports in v1.36 and v1.37
+    Span::always(Check::LocalEtcd),
+    Span::always(Check::ExternalEtcdCertificates),
+    Span::until(36, Check::ExternalEtcdVersion),
+    Span::until(30, Check::Ipv6ForwardingWithAdvertise),
+    Span::since(11, Check::ImagePull),
+];
+
+const fn must(name: &'static str) -> Program {
+    Program { name, severity: Severity::Error }
+}
+
+const fn should(name: &'static str) -> Program {
+    Program { name, severity: Severity::Warning }
+}
+
+/// Source: app/preflight/checks.go addCommonChecks, v1.13 and v1.37.
+const PROGRAMS: &[Span<Program>] = &[
+    Span::until(32, must("ip")),
+    Span::until(32, must("iptables")),
+    Span::since(32, must("losetup")),
+    Span::always(must("mount")),
+    Span::until(32, must("nsenter")),
+    Span::until(32, should("ebtables")),
+    Span::until(32, should("ethtool")),
+    Span::until(32, should("socat")),
+    Span::until(32, should("tc")),
+    Span::until(32, should("touch")),
+    Span::since(32, must("cp")),
+];
+
+const SWAP: Column<Severity> = Column(&[
+    (0, Severity::Error),    // app/preflight/checks.go SwapCheck, v1.13
+    (22, Severity::Warning), // the same, v1.22 (KEP-2400)
+]);
+
+const ETCD_PEER_PORT: Column<bool> = Column(&[
+    (0, false), // app/preflight/checks.go, v1.12
+    (13, true), // the same, v1.13
+]);
+
+const KUBELET_SERVICE_NAME: Column<&str> = Column(&[
+    (0, "Service-Kubelet"),  // app/preflight/checks.go ServiceCheck.Name, v1.13
+    (36, "Service-kubelet"), // the same, v1.36 and v1.37
+]);
+
+const PORTS_AT_ADDRESS: Column<bool> = Column(&[
+    (0, false), // app/preflight/checks.go PortOpenCheck, v1.36
+    (37, true), // the same, v1.37
+]);
+
+const KERNEL: Column<Kernel> = Column(&[
+    // app/util/system/types_unix.go, v1.13
+    (
+        0,
+        Kernel {
+            releases: &[r"3\.[1-9][0-9].*", r"4\..*"],
+            severity: Severity::Error,
+            note: "",
+            required: &[
+                "NAMESPACES",
+                "NET_NS",
+                "PID_NS",
+                "IPC_NS",
+                "UTS_NS",
+                "CGROUPS",
+                "CGROUP_CPUACCT",
+                "CGROUP_DEVICE",
+                "CGROUP_FREEZER",
+                "CGROUP_SCHED",
+                "CPUSETS",
+                "MEMCG",
+                "INET",
+                "EXT4_FS",
+                "PROC_FS",
+                "NETFILTER_XT_TARGET_REDIRECT|IP_NF_TARGET_REDIRECT",
+                "NETFILTER_XT_MATCH_COMMENT",
+            ],
+            required_v1: &[],
+            required_v2: None,
+            optional: &["OVERLAY_FS|OVERLAYFS_FS", "AUFS_FS", "BLK_DEV_DM"],
+        },
+    ),
+    // system-validators v1.12.1 validators/types_unix.go, v1.36 and v1.37
+    (
+        36,
+        Kernel {
+            releases: &[
+                r"^5\.4.*$",
+                r"^5\.10.*$",
+                r"^5\.15.*$",
+                r"^([6-9]|[1-9][0-9]+)\.([0-9]+)\.([0-9]+).*$",
+            ],
+            severity: Severity::Warning,
+            note: "Supported LTS versions from the 5.x series are 5.4, 5.10 and 5.15. Any 6.x version is also \
+                   supported. For cgroups v2 support, the recommended version is 5.10 or newer",
+            required: &[
+                "NAMESPACES",
+                "NET_NS",
+                "PID_NS",
+                "IPC_NS",
+                "UTS_NS",
+                "CPUSETS",
+                "MEMCG",
+                "INET",
+                "EXT4_FS",
+                "PROC_FS",
+                "NETFILTER_XT_TARGET_REDIRECT|IP_NF_TARGET_REDIRECT",
+                "NETFILTER_XT_MATCH_COMMENT",
+                "FAIR_GROUP_SCHED",
+            ],
+            required_v1: &[
+                "CGROUPS",
+                "CGROUP_CPUACCT",
+                "CGROUP_DEVICE",
+                "CGROUP_FREEZER",
+                "CGROUP_PIDS",
+                "CGROUP_SCHED",
+            ],
+            required_v2: Some(&["CGROUPS", "CGROUP_BPF", "CGROUP_PIDS", "CGROUP_SCHED"]),
+            optional: &[
+                "OVERLAY_FS|OVERLAYFS_FS",
+                "AUFS_FS",
+                "BLK_DEV_DM",
+                "CFS_BANDWIDTH",
+                "SECCOMP",
+                "SECCOMP_FILTER",
+            ],
+        },
+    ),
+]);
+
+const CGROUPS: Column<Cgroups> = Column(&[
+    // app/util/system/types_unix.go, v1.13
+    (
+        0,
+        Cgroups {
+            v1_required: &["cpu", "cpuacct", "cpuset", "devices", "freezer", "memory"],
+            v1_optional: &[],
+            v2_required: None,
+            v2_optional: &[],
+            v1: None,
+        },
+    ),
+    // system-validators v1.12.1 validators/types_unix.go and cgroup_validator_linux.go, v1.36 and v1.37
+    (
+        36,
+        Cgroups {
+            v1_required: &["cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids"],
+            v1_optional: &["hugetlb", "blkio"],
+            v2_required: Some(&["cpu", "cpuset", "devices", "freezer", "memory", "pids"]),
+            v2_optional: &["hugetlb", "io"],
+            v1: Some(Severity::Error), // KEP-5573, kubelet v1.35 and newer
+        },
+    ),
+]);
+
+const DOCKER: Column<Option<Docker>> = Column(&[
+    // app/util/system/docker_validator.go, v1.11
+    (
+        0,
+        Some(Docker {
+            versions: &[r"1\.1[1-3]\..*", r"17\.03\..*"],
+            latest_validated: "17.03",
+            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper"],
+        }),
+    ),
+    // the same, v1.12 and v1.13
+    (
+        12,
+        Some(Docker {
+            versions: &[r"1\.1[1-3]\..*", r"17\.0[3,6,9]\..*", r"18\.06\..*"],
+            latest_validated: "18.06",
+            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
+        }),
+    ),
+    (24, None), // KEP-2221
+]);

@@ -1,0 +1,129 @@
+//! The release: all facts of one minor, as plain values.
+
+use std::fmt;
+
+use crate::facts::addons::Addons;
+use crate::facts::certificates::Certificates;
+use crate::facts::config_api::ConfigApi;
+use crate::facts::control_plane::ControlPlane;
+use crate::facts::etcd::Etcd;
+use crate::facts::images::Images;
+use crate::facts::kubelet::Kubelet;
+use crate::facts::node::NodeFacts;
+use crate::facts::objects::Objects;
+use crate::facts::preflight::Preflight;
+use crate::version::Version;
+
+/// The minors whose facts are known exactly; any other is refused.
+pub const EXACT_MINORS: &[u32] = &[11, 12, 13, 36, 37];
+
+/// The newest minor this build knows, and so the one it stands for.
+pub const NEWEST_MINOR: u32 = 37;
+
+/// Everything that depends on the minor of the cluster.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// The minor these facts belong to.
+    pub minor: u32,
+    /// Image names, tags and repositories.
+    pub images: Images,
+    /// The static pods of API server, controller manager and scheduler, and what all static pods share.
+    pub control_plane: ControlPlane,
+    /// The static pod of a local etcd.
+    pub etcd: Etcd,
+    /// Certificates and kubeconfig files.
+    pub certificates: Certificates,
+    /// The kubelet's files.
+    pub kubelet: Kubelet,
+    /// Labels, taints and annotations of a control-plane node.
+    pub node: NodeFacts,
+    /// Objects stored in the cluster outside the add-ons.
+    pub objects: Objects,
+    /// CoreDNS and kube-proxy.
+    pub addons: Addons,
+    /// Configuration APIs and feature gates.
+    pub config_api: ConfigApi,
+    /// What the machine is asked before anything is changed.
+    pub preflight: Preflight,
+}
+
+/// A version this build has no exact facts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseError {
+    /// The version asked for.
+    pub version: Version,
+}
+
+impl fmt::Display for ReleaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Kubernetes {} is not supported yet by this build of kubeadm; supported are",
+            self.version.major_minor()
+        )?;
+        let mut separator = " ";
+        for minor in EXACT_MINORS {
+            write!(f, "{separator}1.{minor}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ReleaseError {}
+
+impl Release {
+    /// The facts for the minor of a version.
+    pub fn of(version: &Version) -> Result<Self, ReleaseError> {
+        if version.major != 1 || !EXACT_MINORS.contains(&version.minor) {
+            return Err(ReleaseError { version: version.clone() });
+        }
+        Ok(Self::fold(version.minor))
+    }
+
+    /// The facts for the newest minor this build knows.
+    pub fn newest() -> Self {
+        Self::fold(NEWEST_MINOR)
+    }
+
+    fn fold(minor: u32) -> Self {
+        Self {
+            minor,
+            images: Images::at(minor),
+            control_plane: ControlPlane::at(minor),
+            etcd: Etcd::at(minor),
+            certificates: Certificates::at(minor),
+            kubelet: Kubelet::at(minor),
+            node: NodeFacts::at(minor),
+            objects: Objects::at(minor),
+            addons: Addons::at(minor),
+            config_api: ConfigApi::at(minor),
+            preflight: Preflight::at(minor),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minors_that_are_not_exact_are_refused_by_name() {
+        for text in ["1.10.13", "1.14.10", "1.35.4", "1.38.0", "2.13.0"] {
+            let error = Release::of(&text.parse().unwrap()).unwrap_err();
+            assert_eq!(error.version, text.parse().unwrap());
+        }
+        assert_eq!(
+            Release::of(&Version::new(1, 20, 15)).unwrap_err().to_string(),
+            "Kubernetes 1.20 is not supported yet by this build of kubeadm; supported are 1.11, 1.12, 1.13, 1.36, 1.37"
+        );
+    }
+
+    #[test]
+    fn every_exact_minor_has_its_release() {
+        for &minor in EXACT_MINORS {
+            assert_eq!(Release::of(&Version::new(1, minor, 0)).unwrap().minor, minor);
+        }
+        assert_eq!(Release::newest().minor, NEWEST_MINOR);
+    }
+}

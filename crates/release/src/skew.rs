@@ -1,0 +1,235 @@
+//! The comparisons of versions that mean something, each under its own name.
+//!
+//! These are questions, not policy: the caller decides whether an answer is an error or a warning.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::column::Column;
+use crate::version::Version;
+
+/// How many minors a kubelet may be older than the kubeadm that sets it up.
+const KUBELET_SKEW: Column<u32> = Column(&[
+    (0, 1),  // app/constants/constants.go MinimumKubeletVersion, v1.13: v1.12.0
+    (29, 3), // KEP-3935, kubeadm v1.29
+]);
+
+/// The oldest external etcd a control plane may use.
+const EXTERNAL_ETCD_MINIMUM: Column<&str> = Column(&[
+    (0, "3.2.17"),    // app/preflight/checks.go externalEtcdVersion check, v1.11
+    (12, "3.2.18"),   // app/constants/constants.go MinExternalEtcdVersion, v1.12
+    (36, "3.5.24-0"), // app/constants/constants.go MinExternalEtcdVersion, v1.36 and v1.37
+]);
+
+/// Why a kubelet cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KubeletSkew {
+    /// Too old for this kubeadm.
+    TooOld {
+        /// The kubelet found.
+        kubelet: Version,
+        /// The oldest that is supported.
+        minimum: Version,
+    },
+    /// Newer, in minor, than the control plane it would talk to.
+    NewerThanControlPlane {
+        /// The kubelet found.
+        kubelet: Version,
+        /// The control plane wanted.
+        control_plane: Version,
+    },
+}
+
+impl fmt::Display for KubeletSkew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooOld { kubelet, .. } => write!(
+                f,
+                "Kubelet version {:?} is lower than kubeadm can support. Please upgrade kubelet",
+                kubelet.bare()
+            ),
+            Self::NewerThanControlPlane { kubelet, control_plane } => write!(
+                f,
+                "the kubelet version is higher than the control plane version. This is not a supported version \
+                 skew and may lead to a malfunctional cluster. Kubelet version: {:?} Control plane version: {:?}",
+                kubelet.bare(),
+                control_plane.bare()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for KubeletSkew {}
+
+/// The oldest kubelet that the kubeadm of a control plane version supports.
+pub fn minimum_kubelet(control_plane: &Version) -> Version {
+    let skew = KUBELET_SKEW.at(control_plane.minor);
+    Version::new(control_plane.major, control_plane.minor.saturating_sub(skew), 0)
+}
+
+/// Whether a kubelet may join a control plane of the given version.
+pub fn kubelet_allowed(kubelet: &Version, control_plane: &Version) -> Result<(), KubeletSkew> {
+    let minimum = minimum_kubelet(control_plane);
+    if kubelet.precedence(&minimum).is_lt() {
+        return Err(KubeletSkew::TooOld { kubelet: kubelet.clone(), minimum });
+    }
+    if kubelet_newer_than_control_plane(kubelet, control_plane) {
+        let (kubelet, control_plane) = (kubelet.clone(), control_plane.clone());
+        return Err(KubeletSkew::NewerThanControlPlane { kubelet, control_plane });
+    }
+    Ok(())
+}
+
+/// Whether a kubelet is of a later minor than the control plane. Patches do not count.
+pub fn kubelet_newer_than_control_plane(kubelet: &Version, control_plane: &Version) -> bool {
+    series(kubelet).cmp(&series(control_plane)).is_gt()
+}
+
+/// Whether a control plane is of a later minor than the kubeadm that sets it up.
+pub fn newer_than_kubeadm(control_plane: &Version, kubeadm: &Version) -> bool {
+    series(control_plane).cmp(&series(kubeadm)).is_gt()
+}
+
+/// The oldest control plane a kubeadm sets up: one minor behind itself.
+pub fn minimum_control_plane(kubeadm: &Version) -> Version {
+    Version::new(kubeadm.major, kubeadm.minor.saturating_sub(1), 0)
+}
+
+/// Whether a control plane is not older than a kubeadm supports.
+pub fn control_plane_supported(control_plane: &Version, kubeadm: &Version) -> bool {
+    control_plane.precedence(&minimum_control_plane(kubeadm)).is_ge()
+}
+
+/// Whether a version published on the internet is of a later minor than the client's own, so that the client must
+/// ask for the newest of its own minor instead (upstream: `validateStableVersion`).
+pub fn remote_is_much_newer(remote: &Version, client: &Version) -> bool {
+    series(remote).cmp(&series(client)).is_gt()
+}
+
+/// The label of the newest stable release of a version's own minor: `stable-1.37`.
+pub fn stable_label(client: &Version) -> String {
+    format!("stable-{}", client.major_minor())
+}
+
+/// The release a client stands for when the internet cannot be asked (upstream: `kubeadmVersion`).
+///
+/// Build metadata is dropped. A pre-release of a patch is the patch before; a pre-release of a minor keeps its first
+/// two parts, since images exist for those only.
+pub fn cleaned(client: &Version) -> Version {
+    let mut version = Version { build: String::new(), ..client.clone() };
+    if version.pre.is_empty() {
+        return version;
+    }
+    if let Some(previous) = version.patch.checked_sub(1) {
+        version.patch = previous;
+        version.pre.clear();
+        return version;
+    }
+    let mut parts = version.pre.split('.');
+    let (stage, count) = (parts.next().unwrap_or_default(), parts.next().unwrap_or("0"));
+    version.pre = format!("{stage}.{count}");
+    version
+}
+
+/// The oldest external etcd for a control plane, as messages print it.
+pub fn minimum_external_etcd(control_plane: &Version) -> &'static str {
+    EXTERNAL_ETCD_MINIMUM.at(control_plane.minor)
+}
+
+/// Whether an external etcd, by the version its `/version` answers, is new enough.
+///
+/// Only the three numbers count: the `-0` of an image tag is not a pre-release.
+pub fn external_etcd_supported(etcd: &Version, control_plane: &Version) -> bool {
+    let minimum = minimum_external_etcd(control_plane).split('-').next().unwrap_or_default();
+    minimum.parse::<Version>().is_ok_and(|minimum| {
+        let release = Version::new(etcd.major, etcd.minor, etcd.patch);
+        release.precedence(&minimum).is_ge()
+    })
+}
+
+/// Whether two versions are the same release, whatever their build metadata.
+pub fn same_release(left: &Version, right: &Version) -> bool {
+    left.precedence(right) == Ordering::Equal
+}
+
+fn series(version: &Version) -> (u32, u32) {
+    (version.major, version.minor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v(text: &str) -> Version {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn kubelets_between_the_minimum_and_the_control_plane_are_allowed() {
+        for (kubelet, control_plane) in
+            [("1.37.2", "1.37.0"), ("1.34.0", "1.37.2"), ("1.37.9", "1.37.2"), ("1.12.0", "1.13.12")]
+        {
+            assert_eq!(kubelet_allowed(&v(kubelet), &v(control_plane)), Ok(()), "{kubelet} {control_plane}");
+        }
+        assert_eq!(
+            kubelet_allowed(&v("1.33.9"), &v("1.37.2")),
+            Err(KubeletSkew::TooOld { kubelet: v("1.33.9"), minimum: v("1.34.0") })
+        );
+        assert_eq!(
+            kubelet_allowed(&v("1.34.0-rc.1"), &v("1.37.2")),
+            Err(KubeletSkew::TooOld { kubelet: v("1.34.0-rc.1"), minimum: v("1.34.0") })
+        );
+        assert!(matches!(kubelet_allowed(&v("1.11.9"), &v("1.13.0")), Err(KubeletSkew::TooOld { .. })));
+        assert_eq!(
+            kubelet_allowed(&v("1.37.0"), &v("1.36.3")),
+            Err(KubeletSkew::NewerThanControlPlane { kubelet: v("1.37.0"), control_plane: v("1.36.3") })
+        );
+    }
+
+    #[test]
+    fn messages_are_those_of_kubeadm() {
+        let old = kubelet_allowed(&v("1.30.1"), &v("1.37.2")).unwrap_err().to_string();
+        assert_eq!(
+            old,
+            "Kubelet version \"1.30.1\" is lower than kubeadm can support. Please upgrade kubelet"
+        );
+    }
+
+    #[test]
+    fn clients_are_cleaned_as_upstream_does() {
+        for (from, to) in [
+            ("v1.11.3-beta.0.38+abc", "v1.11.2"),
+            ("v1.8.0-alpha.2.1231+abc", "v1.8.0-alpha.2"),
+            ("v1.8.0-alpha", "v1.8.0-alpha.0"),
+            ("v1.13.4", "v1.13.4"),
+            ("v1.37.2+abc", "v1.37.2"),
+        ] {
+            assert_eq!(cleaned(&v(from)).to_string(), to, "{from}");
+        }
+    }
+
+    #[test]
+    fn only_minors_decide_what_is_much_newer() {
+        assert!(remote_is_much_newer(&v("1.38.0"), &v("1.37.2")));
+        assert!(remote_is_much_newer(&v("2.0.0"), &v("1.37.2")));
+        assert!(!remote_is_much_newer(&v("1.37.9"), &v("1.37.2")));
+        assert_eq!(stable_label(&v("1.37.2")), "stable-1.37");
+    }
+
+    #[test]
+    fn control_planes_one_minor_back_are_supported() {
+        assert!(control_plane_supported(&v("1.36.0"), &v("1.37.2")));
+        assert!(!control_plane_supported(&v("1.36.0-rc.0"), &v("1.37.2")));
+        assert!(!control_plane_supported(&v("1.35.9"), &v("1.37.2")));
+        assert!(newer_than_kubeadm(&v("1.38.0-alpha.1"), &v("1.37.2")));
+    }
+
+    #[test]
+    fn external_etcd_has_a_minimum() {
+        assert!(external_etcd_supported(&v("3.5.24"), &v("1.37.2")));
+        assert!(!external_etcd_supported(&v("3.5.23"), &v("1.37.2")));
+        assert!(external_etcd_supported(&v("3.2.18"), &v("1.13.0")));
+        assert!(!external_etcd_supported(&v("3.2.17"), &v("1.13.0")));
+        assert!(external_etcd_supported(&v("3.2.17"), &v("1.11.0")));
+    }
+}
