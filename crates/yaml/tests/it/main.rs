@@ -1,0 +1,7 @@
+//! Integration tests of the YAML crate, one binary.
+#![allow(clippy::disallowed_methods, reason = "tests read fixtures")]
+
+mod decode;
+mod golden;
+mod parse;
+mod roundtrip;
