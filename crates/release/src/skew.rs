@@ -29,14 +29,14 @@ pub enum KubeletSkew {
         /// The kubelet found.
         kubelet: Version,
         /// The oldest that is supported.
-        minimum: Version,
+        minimum: Box<Version>,
     },
     /// Newer, in minor, than the control plane it would talk to.
     NewerThanControlPlane {
         /// The kubelet found.
         kubelet: Version,
         /// The control plane wanted.
-        control_plane: Version,
+        control_plane: Box<Version>,
     },
 }
 
@@ -71,10 +71,10 @@ pub fn minimum_kubelet(control_plane: &Version) -> Version {
 pub fn kubelet_allowed(kubelet: &Version, control_plane: &Version) -> Result<(), KubeletSkew> {
     let minimum = minimum_kubelet(control_plane);
     if kubelet.precedence(&minimum).is_lt() {
-        return Err(KubeletSkew::TooOld { kubelet: kubelet.clone(), minimum });
+        return Err(KubeletSkew::TooOld { kubelet: kubelet.clone(), minimum: Box::new(minimum) });
     }
     if kubelet_newer_than_control_plane(kubelet, control_plane) {
-        let (kubelet, control_plane) = (kubelet.clone(), control_plane.clone());
+        let (kubelet, control_plane) = (kubelet.clone(), Box::new(control_plane.clone()));
         return Err(KubeletSkew::NewerThanControlPlane { kubelet, control_plane });
     }
     Ok(())
@@ -173,16 +173,19 @@ mod tests {
         }
         assert_eq!(
             kubelet_allowed(&v("1.33.9"), &v("1.37.2")),
-            Err(KubeletSkew::TooOld { kubelet: v("1.33.9"), minimum: v("1.34.0") })
+            Err(KubeletSkew::TooOld { kubelet: v("1.33.9"), minimum: Box::new(v("1.34.0")) })
         );
         assert_eq!(
             kubelet_allowed(&v("1.34.0-rc.1"), &v("1.37.2")),
-            Err(KubeletSkew::TooOld { kubelet: v("1.34.0-rc.1"), minimum: v("1.34.0") })
+            Err(KubeletSkew::TooOld { kubelet: v("1.34.0-rc.1"), minimum: Box::new(v("1.34.0")) })
         );
         assert!(matches!(kubelet_allowed(&v("1.11.9"), &v("1.13.0")), Err(KubeletSkew::TooOld { .. })));
         assert_eq!(
             kubelet_allowed(&v("1.37.0"), &v("1.36.3")),
-            Err(KubeletSkew::NewerThanControlPlane { kubelet: v("1.37.0"), control_plane: v("1.36.3") })
+            Err(KubeletSkew::NewerThanControlPlane {
+                kubelet: v("1.37.0"),
+                control_plane: Box::new(v("1.36.3"))
+            })
         );
     }
 

@@ -46,7 +46,9 @@ pub enum Upstream {
 pub enum DnsProbes {
     /// Liveness at 8080.
     Liveness,
-    /// Liveness at 8080, readiness at 8181.
+    /// Liveness and readiness at 8080, `/health`.
+    SamePort,
+    /// Liveness at 8080, readiness at 8181, `/ready`.
     Both,
     /// Both, by names declared among the container's ports.
     BothNamed,
@@ -124,7 +126,15 @@ impl Addons {
     pub(crate) fn at(minor: u32) -> Self {
         Self {
             coredns: CoreDns {
-                corefile: COREFILE.at(minor),
+                corefile: Corefile {
+                    lameduck: LAMEDUCK.at(minor),
+                    ready: READY.at(minor),
+                    upstream: KUBERNETES_UPSTREAM.at(minor),
+                    ttl: TTL.at(minor),
+                    forwarder: FORWARDER.at(minor),
+                    cache_disabled: CACHE_DISABLED.at(minor),
+                    loop_loadbalance: LOOP_LOADBALANCE.at(minor),
+                },
                 upstream: UPSTREAM.at(minor),
                 probes: DNS_PROBES.at(minor),
                 tolerations: Span::at(DNS_TOLERATIONS, minor),
@@ -154,59 +164,40 @@ impl Addons {
 
 // --- CoreDNS: app/phases/addons/dns/manifests.go, unless said otherwise ---------------------------------------
 
-const COREFILE: Column<Corefile> = Column(&[
-    // v1.11
-    (
-        0,
-        Corefile {
-            lameduck: false,
-            ready: false,
-            upstream: true,
-            ttl: false,
-            forwarder: Forwarder::Proxy,
-            cache_disabled: false,
-            loop_loadbalance: false,
-        },
-    ),
-    // v1.12, v1.13
-    (
-        12,
-        Corefile {
-            lameduck: false,
-            ready: false,
-            upstream: true,
-            ttl: false,
-            forwarder: Forwarder::Proxy,
-            cache_disabled: false,
-            loop_loadbalance: true,
-        },
-    ),
-    // written by v1.14
-    (
-        14,
-        Corefile {
-            lameduck: false,
-            ready: false,
-            upstream: true,
-            ttl: false,
-            forwarder: Forwarder::Forward,
-            cache_disabled: false,
-            loop_loadbalance: true,
-        },
-    ),
-    // v1.36, v1.37
-    (
-        36,
-        Corefile {
-            lameduck: true,
-            ready: true,
-            upstream: false,
-            ttl: true,
-            forwarder: Forwarder::ForwardConcurrent,
-            cache_disabled: true,
-            loop_loadbalance: true,
-        },
-    ),
+const LAMEDUCK: Column<bool> = Column(&[
+    (0, false), // v1.13
+    (17, true), // written by v1.17
+]);
+
+const READY: Column<bool> = Column(&[
+    (0, false), // v1.13
+    (16, true), // written by v1.16
+]);
+
+const KUBERNETES_UPSTREAM: Column<bool> = Column(&[
+    (0, true),   // v1.13
+    (16, false), // not written by v1.16
+]);
+
+const TTL: Column<bool> = Column(&[
+    (0, false), // v1.13
+    (15, true), // written by v1.15
+]);
+
+const FORWARDER: Column<Forwarder> = Column(&[
+    (0, Forwarder::Proxy),              // v1.13
+    (14, Forwarder::Forward),           // written by v1.14
+    (19, Forwarder::ForwardConcurrent), // written by v1.19
+]);
+
+const CACHE_DISABLED: Column<bool> = Column(&[
+    (0, false), // v1.13
+    (32, true), // written by v1.32
+]);
+
+const LOOP_LOADBALANCE: Column<bool> = Column(&[
+    (0, false), // v1.11
+    (12, true), // v1.12
 ]);
 
 const UPSTREAM: Column<Upstream> = Column(&[
@@ -216,6 +207,7 @@ const UPSTREAM: Column<Upstream> = Column(&[
 
 const DNS_PROBES: Column<DnsProbes> = Column(&[
     (0, DnsProbes::Liveness),   // v1.13
+    (14, DnsProbes::SamePort),  // written by v1.14
     (16, DnsProbes::Both),      // v1.16
     (34, DnsProbes::BothNamed), // v1.34
 ]);
@@ -238,7 +230,7 @@ const DNS_NODE_SELECTOR: Column<Option<&str>> = Column(&[
 
 const DNS_ANTI_AFFINITY: Column<bool> = Column(&[
     (0, false), // v1.13
-    (22, true), // v1.22
+    (25, true), // written by v1.25
 ]);
 
 const DNS_DROP_ALL: Column<&str> = Column(&[
@@ -248,7 +240,7 @@ const DNS_DROP_ALL: Column<&str> = Column(&[
 
 const DNS_METRICS_PORT: Column<bool> = Column(&[
     (0, false), // v1.13
-    (16, true), // v1.16
+    (14, true), // written by v1.14
 ]);
 
 const DNS_SERVICE_NAME: Column<&str> = Column(&[
@@ -259,7 +251,7 @@ const DNS_SERVICE_NAME: Column<&str> = Column(&[
 const DNS_READS_NODES: Column<bool> = Column(&[
     (0, false),  // v1.12
     (13, true),  // v1.13
-    (36, false), // not written by v1.36
+    (28, false), // not written by v1.28
 ]);
 
 const DNS_READS_ENDPOINT_SLICES: Column<bool> = Column(&[
@@ -281,7 +273,7 @@ const DNS_KEEPS_REPLICAS: Column<bool> = Column(&[
 
 const PROXY_CRITICAL_ANNOTATION: Column<bool> = Column(&[
     (0, true),   // v1.13
-    (16, false), // v1.16
+    (14, false), // not written by v1.14
 ]);
 
 const PROXY_HOSTNAME_OVERRIDE: Column<bool> = Column(&[

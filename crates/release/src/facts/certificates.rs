@@ -61,12 +61,12 @@ const AUTHORITIES: Column<AuthorityNames> = Column(&[
 
 const AUTHORITY_DNS_NAME: Column<bool> = Column(&[
     (0, false), // written by v1.13
-    (21, true), // client-go util/cert NewSelfSignedCACert sets DNSNames, v1.21
+    (22, true), // client-go util/cert NewSelfSignedCACert sets DNSNames, seen in v1.22
 ]);
 
 const LEAF_BASIC_CONSTRAINTS: Column<bool> = Column(&[
     (0, false), // written by v1.13
-    (24, true), // app/util/pkiutil NewSignedCert, v1.24
+    (21, true), // app/util/pkiutil NewSignedCert, seen in v1.21
 ]);
 
 const ETCD_SERVER_ADVERTISED: Column<bool> = Column(&[

@@ -103,8 +103,6 @@ pub struct ConfigApi {
     pub feature_gates: Vec<FeatureGate>,
     /// Whether deprecated gates are refused on the command line and in files.
     pub deprecated_gates_refused: bool,
-    /// The default of `certificatesDir`, also as it is stored where that differs from what is used.
-    pub certificates_dir: &'static str,
 }
 
 impl ConfigApi {
@@ -116,7 +114,6 @@ impl ConfigApi {
             offline_fallback: OFFLINE_FALLBACK.at(minor),
             feature_gates: Span::at(FEATURE_GATES, minor),
             deprecated_gates_refused: DEPRECATED_GATES_REFUSED.at(minor),
-            certificates_dir: "/etc/kubernetes/pki",
         }
     }
 }

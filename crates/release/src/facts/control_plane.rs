@@ -108,6 +108,8 @@ pub struct Served {
 pub enum ArgumentOrder {
     /// The user's first, sorted by name, then the remaining defaults, sorted.
     OverridesFirst,
+    /// All together, sorted by name.
+    Sorted,
     /// The remaining defaults, sorted, then the user's in the order given.
     DefaultsFirst,
 }
@@ -169,6 +171,17 @@ pub struct CaDirectory {
     pub path: &'static str,
 }
 
+/// Whether the controller manager mounts the directory of the kubelet's volume plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flexvolume {
+    /// Where it exists.
+    IfPresent,
+    /// Always; it is made where missing.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// Facts of the control plane's static pods.
 #[derive(Debug, Clone)]
 pub struct ControlPlane {
@@ -192,8 +205,8 @@ pub struct ControlPlane {
     pub etcd_ipv6_loopback: bool,
     /// Directories of certificate authorities, besides `/etc/ssl/certs`.
     pub ca_directories: Vec<CaDirectory>,
-    /// Whether the controller manager mounts the kubelet's volume plugins, if they are there.
-    pub flexvolume: bool,
+    /// Whether the controller manager mounts the kubelet's volume plugins.
+    pub flexvolume: Flexvolume,
 }
 
 impl ControlPlane {
@@ -249,7 +262,7 @@ impl ControlPlane {
 
 const CRITICAL_ANNOTATION: Column<bool> = Column(&[
     (0, true),   // app/util/staticpod/utils.go ComponentPod, v1.13
-    (16, false), // the same, v1.16
+    (14, false), // not written by v1.14
 ]);
 
 const ENDPOINT_ANNOTATIONS: Column<bool> = Column(&[
@@ -269,7 +282,7 @@ const PRIORITY_CLASS: Column<&str> = Column(&[
 
 const PRIORITY: Column<Option<i32>> = Column(&[
     (0, None),                 // app/util/staticpod/utils.go ComponentPod, v1.13
-    (26, Some(2_000_001_000)), // the same, v1.26
+    (25, Some(2_000_001_000)), // written by v1.25
 ]);
 
 const SECCOMP: Column<bool> = Column(&[
@@ -291,6 +304,7 @@ const PROBE_TIMING: Column<ProbeTiming> = Column(&[
 
 pub(super) const ARGUMENTS: Column<ArgumentOrder> = Column(&[
     (0, ArgumentOrder::OverridesFirst), // app/util/arguments.go BuildArgumentListFromMap, v1.13
+    (14, ArgumentOrder::Sorted),        // written by v1.14
     (31, ArgumentOrder::DefaultsFirst), // app/util/arguments.go ArgumentsToCommand, v1.31
 ]);
 
@@ -360,14 +374,14 @@ const ETCD_IPV6_LOOPBACK: Column<bool> = Column(&[
 
 /// Source: app/phases/controlplane/manifests.go getControllerManagerCommand, v1.11, v1.13 and v1.37.
 const CONTROLLER_MANAGER_FLAGS: &[Span<Flag>] = &[
-    Span::until(16, flag("address", Value::Text("127.0.0.1"))),
+    Span::until(14, flag("address", Value::Text("127.0.0.1"))),
     Span::always(flag("allocate-node-cidrs", Value::WithPodSubnet("true"))),
     Span::since(12, flag("authentication-kubeconfig", Value::Kubeconfig("controller-manager.conf"))), // v1.12
     Span::since(12, flag("authorization-kubeconfig", Value::Kubeconfig("controller-manager.conf"))),  // v1.12
-    Span::since(16, flag("bind-address", Value::Text("127.0.0.1"))), // written by v1.16
+    Span::since(14, flag("bind-address", Value::Text("127.0.0.1"))), // written by v1.14
     Span::since(12, flag("client-ca-file", Value::Pki("ca.crt"))),   // v1.12
     Span::always(flag("cluster-cidr", Value::PodSubnet)),
-    Span::since(20, flag("cluster-name", Value::ClusterName)), // written by v1.20
+    Span::since(18, flag("cluster-name", Value::ClusterName)), // written by v1.18
     Span::always(flag("cluster-signing-cert-file", Value::SigningPki("ca.crt"))),
     Span::always(flag("cluster-signing-key-file", Value::SigningPki("ca.key"))),
     Span::always(flag("controllers", Value::Text("*,bootstrapsigner,tokencleaner"))),
@@ -375,6 +389,7 @@ const CONTROLLER_MANAGER_FLAGS: &[Span<Flag>] = &[
     Span::always(flag("leader-elect", Value::Text("true"))),
     Span::until(19, flag("node-cidr-mask-size", Value::NodeCidrMaskSize)),
     Span::since(12, flag("requestheader-client-ca-file", Value::Pki("front-proxy-ca.crt"))), // v1.12
+    Span::within(16, 23, flag("port", Value::Text("0"))), // written by v1.16 to v1.22
     Span::always(flag("root-ca-file", Value::Pki("ca.crt"))),
     Span::always(flag("service-account-private-key-file", Value::Pki("sa.key"))),
     Span::since(18, flag("service-cluster-ip-range", Value::ServiceSubnetWithPodSubnet)),
@@ -383,12 +398,13 @@ const CONTROLLER_MANAGER_FLAGS: &[Span<Flag>] = &[
 
 /// Source: app/phases/controlplane/manifests.go getSchedulerCommand, v1.11 and v1.37.
 const SCHEDULER_FLAGS: &[Span<Flag>] = &[
-    Span::until(16, flag("address", Value::Text("127.0.0.1"))),
-    Span::since(18, flag("authentication-kubeconfig", Value::Kubeconfig("scheduler.conf"))),
-    Span::since(18, flag("authorization-kubeconfig", Value::Kubeconfig("scheduler.conf"))),
-    Span::since(16, flag("bind-address", Value::Text("127.0.0.1"))), // written by v1.16
+    Span::until(14, flag("address", Value::Text("127.0.0.1"))),
+    Span::since(16, flag("authentication-kubeconfig", Value::Kubeconfig("scheduler.conf"))), // written by v1.16
+    Span::since(16, flag("authorization-kubeconfig", Value::Kubeconfig("scheduler.conf"))), // written by v1.16
+    Span::since(14, flag("bind-address", Value::Text("127.0.0.1"))), // written by v1.14
     Span::always(flag("kubeconfig", Value::Kubeconfig("scheduler.conf"))),
     Span::always(flag("leader-elect", Value::Text("true"))),
+    Span::within(16, 23, flag("port", Value::Text("0"))), // written by v1.16 to v1.22
 ];
 
 const CONTROLLER_MANAGER_PROBES: Column<ProbePaths> = Column(&[
@@ -403,8 +419,8 @@ const SCHEDULER_PROBES: Column<ProbePaths> = Column(&[
     (0, ProbePaths { live: "/healthz", ready: None, startup: None }),
     // written by v1.19
     (19, ProbePaths { live: "/healthz", ready: None, startup: Some("/healthz") }),
-    // written by v1.34
-    (34, ProbePaths { live: "/livez", ready: Some("/readyz"), startup: Some("/livez") }),
+    // written by v1.32
+    (32, ProbePaths { live: "/livez", ready: Some("/readyz"), startup: Some("/livez") }),
 ]);
 
 const CONTROLLER_MANAGER_PORT: Column<u16> = Column(&[
@@ -424,7 +440,7 @@ const HEALTH_SCHEME: Column<&str> = Column(&[
 
 const ADDRESS_FLAG: Column<&str> = Column(&[
     (0, "address"),       // app/util/staticpod/utils.go GetControllerManagerProbeAddress, v1.13
-    (16, "bind-address"), // the same, v1.16
+    (14, "bind-address"), // the same, v1.14
 ]);
 
 // --- volumes --------------------------------------------------------------------------------------------------
@@ -442,7 +458,8 @@ const CA_DIRECTORIES: &[Span<CaDirectory>] = &[
     Span::always(CaDirectory { volume: "etc-ca-certificates", path: "/etc/ca-certificates" }),
 ];
 
-const FLEXVOLUME: Column<bool> = Column(&[
-    (0, true),   // app/phases/controlplane/volumes.go flexvolumeDirVolumePath, v1.13
-    (36, false), // written by v1.36
+const FLEXVOLUME: Column<Flexvolume> = Column(&[
+    (0, Flexvolume::IfPresent), // app/phases/controlplane/volumes.go flexvolumeDirVolumePath, v1.13
+    (14, Flexvolume::Always),   // written by v1.14
+    (36, Flexvolume::Never),    // not written by v1.36
 ]);

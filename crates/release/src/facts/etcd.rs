@@ -60,7 +60,7 @@ const FLAGS: &[Span<Flag>] = &[
     Span::always(flag("cert-file", Value::Pki("etcd/server.crt"))),
     Span::always(flag("client-cert-auth", Value::Text("true"))),
     Span::always(flag("data-dir", Value::EtcdDataDir)),
-    Span::within(23, 34, flag("experimental-initial-corrupt-check", Value::Text("true"))), // written by v1.23
+    Span::within(22, 34, flag("experimental-initial-corrupt-check", Value::Text("true"))), // written by v1.22
     Span::within(25, 34, flag("experimental-watch-progress-notify-interval", Value::Text("5s"))), // by v1.25
     Span::since(34, flag("feature-gates", Value::Text("InitialCorruptCheck=true"))),       // written by v1.34
     Span::until(13, flag("initial-advertise-peer-urls", Value::LoopbackUrl(2380))),
@@ -89,11 +89,20 @@ const PROBE: Column<EtcdProbe> = Column(&[
     (16, EtcdProbe::Http(ProbePaths { live: "/health", ready: None, startup: None })),
     // written by v1.19
     (19, EtcdProbe::Http(ProbePaths { live: "/health", ready: None, startup: Some("/health") })),
+    // written by v1.25
+    (
+        25,
+        EtcdProbe::Http(ProbePaths {
+            live: "/health?exclude=NOSPACE&serializable=true",
+            ready: None,
+            startup: Some("/health?serializable=false"),
+        }),
+    ),
     // written by v1.31
     (31, EtcdProbe::Http(ProbePaths { live: "/livez", ready: Some("/readyz"), startup: Some("/readyz") })),
 ]);
 
 const REQUESTS: Column<&[(&str, &str)]> = Column(&[
     (0, &[]),                                      // app/phases/etcd/local.go GetEtcdPodSpec, v1.13
-    (20, &[("cpu", "100m"), ("memory", "100Mi")]), // written by v1.37
+    (20, &[("cpu", "100m"), ("memory", "100Mi")]), // written by v1.20
 ]);

@@ -117,6 +117,11 @@ const PAUSE: Column<&str> = Column(&[
     (21, "3.4.1"),  // written by v1.21
     (22, "3.5"),    // written by v1.22
     (23, "3.6"),    // written by v1.23
+    (24, "3.7"),    // written by v1.24
+    (25, "3.8"),    // written by v1.25
+    (26, "3.9"),    // written by v1.26
+    (31, "3.10"),   // written by v1.31
+    (34, "3.10.1"), // written by v1.34
     (36, "3.10.2"), // app/constants/constants.go PauseVersion, v1.36
 ]);
 
@@ -128,6 +133,13 @@ const ETCD: Column<&str> = Column(&[
     (17, "3.4.3-0"),  // written by v1.17
     (19, "3.4.13-0"), // written by v1.19
     (22, "3.5.6-0"),  // written by v1.22.17
+    (25, "3.5.9-0"),  // written by v1.25.16; patches of a minor differ from here on
+    (26, "3.5.10-0"), // written by v1.26.15
+    (27, "3.5.12-0"), // written by v1.27.16
+    (28, "3.5.15-0"), // written by v1.28.15
+    (29, "3.5.12-0"), // written by v1.29.6
+    (30, "3.5.15-0"), // written by v1.30.14
+    (31, "3.5.24-0"), // written by v1.31.14
     (34, "3.6.5-0"),  // written by v1.34
     (35, "3.6.6-0"),  // written by v1.35
     (36, "3.6.8-0"),  // app/constants/constants.go SupportedEtcdVersion, v1.36

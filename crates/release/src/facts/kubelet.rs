@@ -130,7 +130,7 @@ const ENV_FLAGS: &[Span<EnvFlag>] = &[
     Span::until(20, EnvFlag::CgroupDriverOfDocker),
     Span::until(12, EnvFlag::CniDirectoriesWithDocker), // gone in v1.12
     Span::until(24, EnvFlag::NetworkPluginWithDocker),
-    Span::until(27, EnvFlag::ContainerRuntimeRemote),
+    Span::until(26, EnvFlag::ContainerRuntimeRemote), // last written by v1.25
     Span::until(34, EnvFlag::ContainerRuntimeEndpoint), // last written by v1.33
     Span::always(EnvFlag::HostnameOverride),
     Span::within(13, 24, EnvFlag::PauseImageWithDocker), // new in v1.13

@@ -18,6 +18,8 @@ pub enum StoredConfig {
 pub enum EmptyKubeconfigLists {
     /// `contexts: []`, `preferences: {}`, `users: []`.
     Empty,
+    /// `contexts: null`, `preferences: {}`, `users: null`.
+    NullWithPreferences,
     /// `contexts: null`, `users: null`, no preferences.
     Null,
 }
@@ -74,8 +76,9 @@ const UPLOAD_CERTS: Column<bool> = Column(&[
 ]);
 
 const CLUSTER_INFO_LISTS: Column<EmptyKubeconfigLists> = Column(&[
-    (0, EmptyKubeconfigLists::Empty), // written by v1.13
-    (34, EmptyKubeconfigLists::Null), // written by v1.34: client-go v0.34
+    (0, EmptyKubeconfigLists::Empty),                // written by v1.13
+    (17, EmptyKubeconfigLists::NullWithPreferences), // written by v1.17
+    (34, EmptyKubeconfigLists::Null),                // written by v1.34: client-go v0.34
 ]);
 
 const CREATION_TIMESTAMP: Column<bool> = Column(&[
