@@ -51,7 +51,7 @@ fn a_wrong_type_names_path_types_and_place() {
     let error = decode::<Sample>(document).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "f.yaml:3:14: tokens[0].groups[1]: invalid type: integer `5`, expected a string\n  3 | - groups: [x, 5]\n    |              ^"
+        "f.yaml:3:15: tokens[0].groups[1]: invalid type: integer `5`, expected a string\n  3 | - groups: [x, 5]\n    |               ^"
     );
     let document = &parse_documents("- a\n- b\n", "f.yaml").unwrap()[0];
     assert!(matches!(*decode::<Sample>(document).unwrap_err().kind, ErrorKind::Type { .. }));

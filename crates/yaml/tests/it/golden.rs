@@ -36,9 +36,11 @@ fn embedded<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
             for (key, value) in map {
                 match (key.as_str(), value) {
                     ("data", Value::Object(data)) => {
-                        found.extend(
-                            data.values().filter_map(Value::as_str).filter(|t| t.starts_with("apiVersion:")),
-                        );
+                        // kube-proxy's kubeconfig is a template, in its own order.
+                        let texts =
+                            data.iter().filter(|(name, _)| *name != "kubeconfig.conf").map(|(_, text)| text);
+                        found
+                            .extend(texts.filter_map(Value::as_str).filter(|t| t.starts_with("apiVersion:")));
                     }
                     _ => embedded(value, found),
                 }
