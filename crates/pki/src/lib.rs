@@ -1,1 +1,39 @@
-//! kubeadm-pki.
+//! Keys, certificates, kubeconfig files, tokens and the seals of the certificate Secret: everything that
+//! turns bytes into bytes and is secret or signed.
+//!
+//! Must not touch files, the network, or the clock: time is a parameter, and so is the place new keys come
+//! from ([`KeySource`]). The only provider of cryptography is aws-lc-rs. What differs between releases comes
+//! from the caller ([`CertForm`]).
+
+mod certificate;
+mod csr;
+mod existing;
+mod hex;
+pub mod inventory;
+mod issue;
+pub mod jws;
+mod key;
+pub mod kubeconfig;
+mod name;
+mod oid;
+mod pem;
+mod sans;
+mod sealed;
+mod token;
+mod verify;
+
+pub use certificate::{Certificate, CertificateError, Usage};
+pub use csr::{SigningRequest, SigningRequestError, signing_request};
+pub use existing::{
+    Authority, Existing, ExistingError, Files, Leaf, ServiceAccountFiles, Wanted, bounds_warning, is_external_ca,
+    missing_sans,
+};
+pub use issue::{CertForm, CertificateRequest, IssueError, Validity, issue, self_signed_ca};
+pub use key::{
+    KeyAlgorithm, KeyError, KeyKind, KeySource, PrivateKey, PublicKey, SystemKeys, generate_all,
+};
+pub use name::Name;
+pub use sans::Sans;
+pub use sealed::{CERTIFICATE_KEY_LENGTH, CertificateKey, SealError};
+pub use token::{Token, TokenError, is_token_id, is_token_secret, random_token};
+pub use verify::VerifyError;
