@@ -205,8 +205,18 @@ pub struct ControlPlane {
     pub etcd_ipv6_loopback: bool,
     /// Directories of certificate authorities, besides `/etc/ssl/certs`.
     pub ca_directories: Vec<CaDirectory>,
+    /// Whether probes of a component that listens on a wildcard address name no host.
+    pub wildcard_host_omitted: bool,
     /// Whether the controller manager mounts the kubelet's volume plugins.
     pub flexvolume: Flexvolume,
+}
+
+/// The directory of the kubelet's volume plugins.
+pub const FLEXVOLUME_DIRECTORY: &str = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec";
+
+/// Every path that some minor mounts only where it exists on the host.
+pub fn optional_host_paths() -> impl Iterator<Item = &'static str> {
+    CA_DIRECTORIES.iter().map(|row| row.item.path).chain([FLEXVOLUME_DIRECTORY])
 }
 
 impl ControlPlane {
@@ -253,6 +263,7 @@ impl ControlPlane {
             etcd_servers_override: ETCD_SERVERS_OVERRIDE.at(minor),
             etcd_ipv6_loopback: ETCD_IPV6_LOOPBACK.at(minor),
             ca_directories: Span::at(CA_DIRECTORIES, minor),
+            wildcard_host_omitted: WILDCARD_HOST_OMITTED.at(minor),
             flexvolume: FLEXVOLUME.at(minor),
         }
     }
@@ -441,6 +452,11 @@ const HEALTH_SCHEME: Column<&str> = Column(&[
 const ADDRESS_FLAG: Column<&str> = Column(&[
     (0, "address"),       // app/util/staticpod/utils.go GetControllerManagerProbeAddress, v1.13
     (14, "bind-address"), // the same, v1.14
+]);
+
+const WILDCARD_HOST_OMITTED: Column<bool> = Column(&[
+    (0, false), // app/util/staticpod/utils.go GetControllerManagerProbeAddress, v1.13
+    (36, true), // app/util/staticpod/utils.go getProbeAddress, v1.36 and v1.37
 ]);
 
 // --- volumes --------------------------------------------------------------------------------------------------
