@@ -1,0 +1,95 @@
+//! The static pods of the control plane, as pure functions of the spec and a few facts about the host.
+//!
+//! A manifest is a JSON tree, so that patches can be laid over it before [`to_yaml`] prints it. What differs between
+//! releases comes from the tables of `kubeadm-release`; nothing here compares versions, reads a file or applies a
+//! patch.
+
+mod apiserver;
+mod args;
+mod controller_manager;
+mod etcd;
+mod image;
+mod pod;
+mod scheduler;
+mod volumes;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use kubeadm_release::facts::control_plane::optional_host_paths;
+use serde_json::Value;
+
+use crate::ports::Files;
+use crate::spec::InitSpec;
+
+use image::image;
+
+pub use args::authorization_modes;
+
+/// A static pod that kubeadm writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Component {
+    /// `kube-apiserver`.
+    ApiServer,
+    /// `kube-controller-manager`.
+    ControllerManager,
+    /// `kube-scheduler`.
+    Scheduler,
+    /// `etcd`, where it runs on this node.
+    Etcd,
+}
+
+impl Component {
+    /// Its name: of the pod, the container, the image, the binary and the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ApiServer => "kube-apiserver",
+            Self::ControllerManager => "kube-controller-manager",
+            Self::Scheduler => "kube-scheduler",
+            Self::Etcd => "etcd",
+        }
+    }
+}
+
+/// The user and groups a component runs as when it does not run as root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// User id.
+    pub user: u32,
+    /// Group id.
+    pub group: u32,
+    /// Further group ids.
+    pub supplemental_groups: Vec<u32>,
+}
+
+/// What a manifest depends on besides the spec.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Which of the paths that are mounted only where they exist do exist.
+    pub paths: BTreeSet<&'static str>,
+    /// Whom the component runs as; `None` is root.
+    pub run_as: Option<Identity>,
+}
+
+impl HostFacts {
+    /// Looks at the host.
+    pub fn look(files: &dyn Files) -> Self {
+        let paths = optional_host_paths().filter(|path| files.exists(Path::new(path))).collect();
+        Self { paths, run_as: None }
+    }
+}
+
+/// The manifest of a component.
+pub fn pod(spec: &InitSpec, host: &HostFacts, component: Component) -> Value {
+    match component {
+        Component::ApiServer => apiserver::pod(spec, host),
+        Component::ControllerManager => controller_manager::pod(spec, host),
+        Component::Scheduler => scheduler::pod(spec, host),
+        Component::Etcd => etcd::pod(spec, host),
+    }
+}
+
+/// A manifest as the text of its file.
+pub fn to_yaml(manifest: &Value) -> String {
+    kubeadm_yaml::to_string(manifest)
+}
