@@ -3,5 +3,11 @@
 //!
 //! Nothing in this crate opens a file, a socket or a process, prints, or reads the environment or the clock.
 
+pub mod diagnose;
+pub mod manifests;
+pub mod plan;
 pub mod ports;
+pub mod preflight;
 pub mod resource;
+pub mod spec;
+pub mod wait;

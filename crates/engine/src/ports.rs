@@ -328,6 +328,8 @@ pub struct Container {
     pub attempt: u32,
     /// When it was made.
     pub created: Timestamp,
+    /// When it ended, if it did.
+    pub finished: Option<Timestamp>,
 }
 
 /// Reads the container runtime over CRI. Connects on first use.
@@ -377,6 +379,26 @@ pub enum InitSystem {
     OpenRc,
 }
 
+/// State of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceState {
+    /// The init system does not know it.
+    Missing,
+    /// It must not be started (`systemctl mask`).
+    Masked,
+    /// It is stopped, and nothing is going to start it.
+    Stopped,
+    /// It is starting, or runs.
+    Running,
+    /// It ended with an error; the init system may start it again.
+    Failing {
+        /// Such as `exit-code, status 1, restarted 3 times`.
+        detail: String,
+    },
+    /// The init system cannot tell.
+    Unknown,
+}
+
 /// A verb of the init system that failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{command}: {reason}")]
@@ -398,7 +420,9 @@ pub trait Services: Send + Sync {
     async fn enabled(&self, service: &str) -> bool;
     /// Whether it runs or is about to.
     async fn active(&self, service: &str) -> bool;
-    /// The last lines of its journal, oldest first; empty where there is no journal.
+    /// Its state in detail.
+    async fn state(&self, service: &str) -> ServiceState;
+    /// The last lines of its journal since it was last started, oldest first; empty where there is no journal.
     async fn journal(&self, service: &str, lines: usize) -> Vec<String>;
     /// What to run to have it start at boot.
     fn enable_command(&self, service: &str) -> String;

@@ -30,6 +30,13 @@ pub struct Certificates {
     pub authority_dns_name: bool,
     /// Whether leaf certificates carry critical basic constraints that say "not an authority".
     pub leaf_basic_constraints: bool,
+    /// Whether an authority has a random serial number, not 0.
+    pub random_authority_serial: bool,
+    /// Whether alternative names are sorted, each written once.
+    pub distinct_names: bool,
+    /// How long before its making a certificate begins, in seconds; `None`: an authority begins at once and its
+    /// leaves begin with it.
+    pub back_dated_seconds: Option<i64>,
     /// Whether the etcd server certificate is valid for the advertise address.
     pub etcd_server_advertised: bool,
     /// Organization of `apiserver-kubelet-client`.
@@ -38,6 +45,10 @@ pub struct Certificates {
     pub etcd_client_organization: Option<&'static str>,
     /// Who administrates the cluster.
     pub administrators: Administrators,
+    /// Whether controller manager and scheduler speak to the API server of their own node.
+    pub components_local: bool,
+    /// Whether the kubelet of a control-plane node speaks to the API server of its own node.
+    pub kubelet_local: bool,
 }
 
 impl Certificates {
@@ -46,10 +57,15 @@ impl Certificates {
             authorities: AUTHORITIES.at(minor),
             authority_dns_name: AUTHORITY_DNS_NAME.at(minor),
             leaf_basic_constraints: LEAF_BASIC_CONSTRAINTS.at(minor),
+            random_authority_serial: RANDOM_AUTHORITY_SERIAL.at(minor),
+            distinct_names: DISTINCT_NAMES.at(minor),
+            back_dated_seconds: BACK_DATED_SECONDS.at(minor),
             etcd_server_advertised: ETCD_SERVER_ADVERTISED.at(minor),
             kubelet_client_organization: KUBELET_CLIENT_ORGANIZATION.at(minor),
             etcd_client_organization: ETCD_CLIENT_ORGANIZATION.at(minor),
             administrators: ADMINISTRATORS.at(minor),
+            components_local: COMPONENTS_LOCAL.at(minor),
+            kubelet_local: KUBELET_LOCAL.at(minor),
         }
     }
 }
@@ -67,6 +83,21 @@ const AUTHORITY_DNS_NAME: Column<bool> = Column(&[
 const LEAF_BASIC_CONSTRAINTS: Column<bool> = Column(&[
     (0, false), // written by v1.13
     (21, true), // app/util/pkiutil NewSignedCert, seen in v1.21
+]);
+
+const RANDOM_AUTHORITY_SERIAL: Column<bool> = Column(&[
+    (0, false), // client-go util/cert NewSelfSignedCACert, v1.13
+    (36, true), // written by v1.36; the minors before are not exact yet
+]);
+
+const DISTINCT_NAMES: Column<bool> = Column(&[
+    (0, false), // app/util/pkiutil NewSignedCert, v1.13
+    (19, true), // the same, v1.19: RemoveDuplicateAltNames
+]);
+
+const BACK_DATED_SECONDS: Column<Option<i64>> = Column(&[
+    (0, None),       // app/util/pkiutil NewSignedCert, v1.13: NotBefore of the authority
+    (36, Some(300)), // constants CertificateBackdate, v1.36; the minors before are not exact yet
 ]);
 
 const ETCD_SERVER_ADVERTISED: Column<bool> = Column(&[
@@ -88,4 +119,14 @@ const ETCD_CLIENT_ORGANIZATION: Column<Option<&str>> = Column(&[
 const ADMINISTRATORS: Column<Administrators> = Column(&[
     (0, Administrators::Masters),     // app/phases/kubeconfig/kubeconfig.go, v1.13
     (29, Administrators::BoundGroup), // the same, v1.29
+]);
+
+const COMPONENTS_LOCAL: Column<bool> = Column(&[
+    (0, false), // app/phases/kubeconfig/kubeconfig.go, v1.13
+    (19, true), // the same, v1.19
+]);
+
+const KUBELET_LOCAL: Column<bool> = Column(&[
+    (0, false), // app/phases/kubeconfig/kubeconfig.go, v1.13
+    (33, true), // gate ControlPlaneKubeletLocalMode on by default, v1.33
 ]);

@@ -1,0 +1,349 @@
+//! Why the control plane does not come up: findings from the kubelet's service and journal and from the containers
+//! of the static pods.
+//!
+//! Upstream tells the user to run crictl and journalctl. Here the same places are read for them. A finding is only
+//! made of what time will not cure: a container that ends twice within seconds of its start, an image that is not
+//! there, a service that is stopped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::ports::*;
+
+/// Lines of a log that a finding shows.
+const LOG_LINES: usize = 8;
+/// Lines of the kubelet's journal that are searched.
+const JOURNAL_LINES: usize = 200;
+/// A container that lived shorter than this was not waiting for another one: components wait for theirs at least
+/// ten seconds before they give up (etcd client, leader election, delegated authentication look-up).
+const SHORT_LIFE: Duration = Duration::from_secs(6);
+/// Ends of a container after which even a long life counts as failing.
+const MANY_ENDS: u32 = 4;
+/// What a kubelet needs to read its files before its state says anything.
+const KUBELET_GRACE: Duration = Duration::from_secs(2);
+/// How long a sandbox or image problem in the journal must be old before it counts: the first try may just be early.
+const SANDBOX_GRACE: Duration = Duration::from_secs(5);
+
+/// One cause: what, its state, the last words of its log, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// `kube-apiserver`, `kubelet` …
+    pub subject: String,
+    /// Its state, such as `exited with code 1, restarted 2 times`.
+    pub state: String,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+    /// What to do next.
+    pub advice: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cause: {} {}", self.subject, self.state)?;
+        if !self.log.is_empty() {
+            write!(f, "\n  last log lines of {}:", self.subject)?;
+            for line in &self.log {
+                write!(f, "\n    {line}")?;
+            }
+        }
+        write!(f, "\n  what to do: {}", self.advice)
+    }
+}
+
+/// Words in a log, what they mean, and what to do. First match wins.
+const KNOWN: &[(&str, &str, &str)] = &[
+    (
+        "address already in use",
+        "cannot listen: the address is already in use",
+        "stop what listens there (`ss -ltnp`), or choose another port, and run init again",
+    ),
+    (
+        "unknown flag:",
+        "was given a flag it does not know",
+        "correct the component's extraArgs (or patch) in the kubeadm configuration and run init again",
+    ),
+    (
+        "invalid argument",
+        "was given a flag value it refuses",
+        "correct the component's extraArgs (or patch) in the kubeadm configuration and run init again",
+    ),
+    (
+        "permission denied",
+        "may not open a file or directory",
+        "check owner and mode of the path in the log, then run init again",
+    ),
+    (
+        "expected cgroupsPath to be of format",
+        "and the container runtime use different cgroup drivers",
+        "set `cgroupDriver` of the KubeletConfiguration and `SystemdCgroup` of containerd's runc options to the same driver",
+    ),
+    (
+        "is different from docker cgroup driver",
+        "and the container runtime use different cgroup drivers",
+        "set `cgroupDriver` of the KubeletConfiguration to the runtime's driver",
+    ),
+    (
+        "cgroup v1",
+        "refuses the cgroup v1 of this host",
+        "boot with cgroup v2, or set `failCgroupV1: false` in the KubeletConfiguration",
+    ),
+    (
+        "running with swap on is not supported",
+        "refuses to run while swap is on",
+        "run `swapoff -a`, or set `failSwapOn: false` in the KubeletConfiguration",
+    ),
+    (
+        "Failed to create pod sandbox",
+        "cannot create pod sandboxes",
+        "read the container runtime's log (`journalctl -u containerd`); often its pause image or cgroup driver is wrong",
+    ),
+    (
+        "failed to load kubelet config file",
+        "cannot read its configuration",
+        "correct the KubeletConfiguration and run init again",
+    ),
+];
+
+fn known(log: &[String]) -> Option<(&'static str, &'static str, &String)> {
+    KNOWN.iter().find_map(|(words, meaning, advice)| {
+        let line = log.iter().rev().find(|l| l.contains(words))?;
+        Some((*meaning, *advice, line))
+    })
+}
+
+/// What is wrong with the kubelet itself, `since` its start.
+pub async fn kubelet(view: View<'_>, since: Duration) -> Vec<Finding> {
+    let subject = || "kubelet".to_owned();
+    let state = view.services.state("kubelet").await;
+    if since < KUBELET_GRACE {
+        return Vec::new();
+    }
+    let (state, advice) = match state {
+        ServiceState::Running | ServiceState::Unknown => return Vec::new(),
+        ServiceState::Missing => ("is not installed as a service", "install the kubelet package and run init again"),
+        ServiceState::Masked => ("is masked and cannot start", "run `systemctl unmask kubelet` and run init again"),
+        ServiceState::Stopped => {
+            ("is stopped", "find out what stops it (`systemctl status kubelet`) and run init again")
+        }
+        ServiceState::Failing { detail } => {
+            let journal = view.services.journal("kubelet", JOURNAL_LINES).await;
+            let log = telling(&journal);
+            let (meaning, advice) = known(&log)
+                .map_or(("keeps failing", "correct what its log says and run init again"), |(m, a, _)| (m, a));
+            return vec![Finding {
+                subject: subject(),
+                state: format!("{meaning} ({detail})"),
+                log,
+                advice: advice.into(),
+            }];
+        }
+    };
+    vec![Finding { subject: subject(), state: state.into(), log: Vec::new(), advice: advice.into() }]
+}
+
+/// The lines of a journal that tell most: errors and fatal ones, else the last.
+fn telling(journal: &[String]) -> Vec<String> {
+    let marked = |l: &&String| {
+        let l = l.as_str();
+        l.starts_with(['E', 'F']) && l.get(1..5).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))
+            || ["rror", "atal", "ailed", "panic"].iter().any(|w| l.contains(w))
+    };
+    let mut lines: Vec<String> = journal.iter().filter(marked).cloned().collect();
+    if lines.is_empty() {
+        lines = journal.to_vec();
+    }
+    lines.dedup();
+    lines.split_off(lines.len().saturating_sub(LOG_LINES))
+}
+
+/// What one look found.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// Causes that time will not cure; with `final_look`, whatever can be said.
+    pub findings: Vec<Finding>,
+    /// What is being waited for, for a person at a terminal.
+    pub progress: String,
+}
+
+/// Remembers, between looks, how often containers ended quickly.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// By component: ids of containers that ended, and whether they lived a short time.
+    ended: BTreeMap<String, BTreeMap<String, bool>>,
+}
+
+impl Watch {
+    /// Looks at containers, images and the kubelet. `pending` are the components that do not answer yet.
+    pub async fn look(
+        &mut self,
+        view: View<'_>,
+        manifests: &[PathBuf],
+        pending: &[&str],
+        since: Duration,
+        final_look: bool,
+    ) -> Look {
+        let mut look = Look { findings: kubelet(view, since).await, progress: String::new() };
+        let containers = match view.runtime.containers().await {
+            Ok(containers) => containers,
+            Err(error) => {
+                if final_look {
+                    look.findings.push(Finding {
+                        subject: "container runtime".into(),
+                        state: format!("does not answer: {error}"),
+                        log: Vec::new(),
+                        advice: "start it (`systemctl status containerd`) and run init again".into(),
+                    });
+                }
+                Vec::new()
+            }
+        };
+        let mut states = Vec::new();
+        // etcd comes first: when it fails, what depends on it fails too and is not the cause.
+        for (component, image) in images(view, manifests) {
+            let mine: Vec<&Container> = containers.iter().filter(|c| c.name == component).collect();
+            states.push(format!("{component} {}", state_words(&mine)));
+            let answered = component != "etcd" && !pending.contains(&component.as_str());
+            if answered || !look.findings.is_empty() {
+                continue;
+            }
+            let finding = if mine.is_empty() {
+                absent(view, &component, &image, since, final_look).await
+            } else {
+                self.crashed(view, &component, &mine, final_look).await
+            };
+            look.findings.extend(finding);
+        }
+        look.progress = format!("waiting for the control plane: {}", states.join(", "));
+        look
+    }
+
+    async fn crashed(
+        &mut self,
+        view: View<'_>,
+        component: &str,
+        containers: &[&Container],
+        final_look: bool,
+    ) -> Option<Finding> {
+        let ended = self.ended.entry(component.to_owned()).or_default();
+        for container in containers.iter().filter(|c| c.state == ContainerState::Exited) {
+            let lived = container.finished.unwrap_or(container.created).duration_since(container.created);
+            let short = lived.unsigned_abs() < SHORT_LIFE;
+            ended.insert(container.id.clone(), short);
+        }
+        let short = ended.values().filter(|short| **short).count();
+        let newest = containers.first()?;
+        let last = containers.iter().find(|c| c.state == ContainerState::Exited)?;
+        let running = newest.state == ContainerState::Running;
+        let attempts = last.attempt + 1;
+        let hopeless = (short >= 2 || (short >= 1 && attempts >= 2) || attempts >= MANY_ENDS) && !running;
+        if !hopeless && !final_look {
+            return None;
+        }
+        let log = view.runtime.log_tail(&last.id, 40).await.unwrap_or_default();
+        let shown = telling(&log);
+        let code = last.exit_code.map_or_else(|| "unknown code".into(), |c| format!("code {c}"));
+        let times = match attempts {
+            1 => "once".into(),
+            n => format!("{n} times"),
+        };
+        let reason = match last.reason.as_str() {
+            "" | "Error" | "Completed" => String::new(),
+            reason => format!(", {reason}"),
+        };
+        let (meaning, advice) = known(&shown)
+            .map_or((String::new(), "correct what its log says and run init again"), |(m, a, _)| {
+                (format!("{m}; "), a)
+            });
+        Some(Finding {
+            subject: component.into(),
+            state: format!("{meaning}exited with {code}{reason} ({times} so far, image {})", last.image),
+            log: shown,
+            advice: advice.into(),
+        })
+    }
+}
+
+/// A component without any container: its image is not there, or the runtime cannot make its sandbox.
+async fn absent(
+    view: View<'_>,
+    component: &str,
+    image: &str,
+    since: Duration,
+    final_look: bool,
+) -> Option<Finding> {
+    if since < SANDBOX_GRACE && !final_look {
+        return None;
+    }
+    let journal = view.services.journal("kubelet", JOURNAL_LINES).await;
+    let pulling = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
+    let lines: Vec<String> = journal
+        .iter()
+        .filter(|l| l.contains(component) && pulling.iter().any(|w| l.contains(w)))
+        .cloned()
+        .collect();
+    let present = view.runtime.image_present(image).await;
+    if matches!(present, Ok(false)) && !lines.is_empty() {
+        return Some(Finding {
+            subject: component.into(),
+            state: format!("has no container: its image {image} is not there and cannot be pulled"),
+            log: lines.into_iter().rev().take(1).collect(),
+            advice: "correct the image (imageRepository, imageTag, patches) or load it, then run init again".into(),
+        });
+    }
+    let sandbox: Vec<String> = journal
+        .iter()
+        .filter(|l| l.contains(component) && l.contains("sandbox") && l.contains("rror"))
+        .cloned()
+        .collect();
+    if sandbox.len() >= 2 || (final_look && !sandbox.is_empty()) {
+        let log = telling(&sandbox);
+        let (meaning, advice) =
+            known(&log).map_or(("cannot be given a sandbox", "correct what the log says"), |(m, a, _)| (m, a));
+        return Some(Finding {
+            subject: if meaning.starts_with("and ") { "kubelet".into() } else { component.into() },
+            state: meaning.into(),
+            log: log.into_iter().rev().take(2).collect(),
+            advice: advice.into(),
+        });
+    }
+    final_look.then(|| Finding {
+        subject: component.into(),
+        state: "has no container; the kubelet has not started it".into(),
+        log: telling(&journal),
+        advice: "read the kubelet's log (`journalctl -xeu kubelet`)".into(),
+    })
+}
+
+/// Component and image of each static pod, etcd first.
+fn images(view: View<'_>, manifests: &[PathBuf]) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = manifests
+        .iter()
+        .filter_map(|path| {
+            let text = String::from_utf8(view.files.read(path).ok()??).ok()?;
+            let documents = kubeadm_yaml::parse_documents(&text, &path.display().to_string()).ok()?;
+            let container = documents.into_iter().next()?.value["spec"]["containers"][0].take();
+            let word = |v: &Value| v.as_str().map(str::to_owned);
+            Some((word(&container["name"])?, word(&container["image"])?))
+        })
+        .collect();
+    found.sort_by_key(|(name, _)| name != "etcd");
+    found
+}
+
+fn state_words(containers: &[&Container]) -> String {
+    match containers.first() {
+        None => "not created yet".into(),
+        Some(c) => match c.state {
+            ContainerState::Running => "running".into(),
+            ContainerState::Created => "starting".into(),
+            ContainerState::Exited => {
+                format!("exited (code {})", c.exit_code.map_or("?".into(), |c| c.to_string()))
+            }
+            ContainerState::Unknown => "in an unknown state".into(),
+        },
+    }
+}

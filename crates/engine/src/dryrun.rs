@@ -1,0 +1,364 @@
+//! The dry run: real ports for looking, an overlay for touching.
+//!
+//! Phases and executor are the same as in a real run. What they write goes to a folder of its own and is
+//! remembered, so that later reads see it; API writes are printed and kept in memory. The folder holds what would
+//! be written, flat as upstream has it: certificates at its top, `etcd/` below, everything else by file name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::ports::*;
+use crate::resource::{NODES, Resource};
+use crate::spec::Layout;
+
+/// Lays the dry run over real ports. Everything written lands in the folder of `layout`.
+pub fn over(real: &Effects, layout: &Layout) -> Effects {
+    let files = Arc::new(DryFiles {
+        real: real.files.clone(),
+        layout: layout.clone(),
+        written: Mutex::default(),
+        removed: Mutex::default(),
+    });
+    Effects {
+        files,
+        cluster: Arc::new(DryCluster {
+            real: real.cluster.clone(),
+            real_files: real.files.clone(),
+            output: real.output.clone(),
+            objects: Arc::default(),
+        }),
+        services: Arc::new(DryServices(real.services.clone())),
+        runtimes: Arc::new(DryRuntimes(real.runtimes.clone())),
+        ..real.clone()
+    }
+}
+
+// --- files ----------------------------------------------------------------------------------------------------
+
+struct DryFiles {
+    real: Arc<dyn WriteFiles>,
+    layout: Layout,
+    /// By the path it would have: where it lies now.
+    written: Mutex<BTreeMap<PathBuf, PathBuf>>,
+    removed: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl DryFiles {
+    /// Where a path is to be looked for, `None` if the plan removed it.
+    fn now(&self, path: &Path) -> Option<PathBuf> {
+        if let Some(at) = lock(&self.written).get(path) {
+            return Some(at.clone());
+        }
+        (!lock(&self.removed).iter().any(|gone| path.starts_with(gone))).then(|| path.to_owned())
+    }
+}
+
+impl Files for DryFiles {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+        self.now(path).map_or(Ok(None), |p| self.real.read(&p))
+    }
+    fn stat(&self, path: &Path) -> Result<Option<FileMeta>, FileError> {
+        self.now(path).map_or(Ok(None), |p| self.real.stat(&p))
+    }
+    fn list(&self, dir: &Path) -> Result<Option<Vec<String>>, FileError> {
+        let mut names: BTreeSet<String> =
+            self.now(dir).map_or(Ok(None), |p| self.real.list(&p))?.into_iter().flatten().collect();
+        let written = lock(&self.written);
+        names.extend(
+            written
+                .keys()
+                .filter_map(|p| Some(p.strip_prefix(dir).ok()?.iter().next()?.to_string_lossy().into_owned())),
+        );
+        let known = self.real.exists(dir) || !names.is_empty();
+        Ok(known.then(|| names.into_iter().collect()))
+    }
+}
+
+impl WriteFiles for DryFiles {
+    fn write(&self, file: &NewFile) -> Result<(), FileError> {
+        let at = self.layout.shown(&file.path);
+        self.real.write(&NewFile { path: at.clone(), ..file.clone() })?;
+        lock(&self.written).insert(file.path.clone(), at);
+        Ok(())
+    }
+    fn create_dir(&self, _: &Path, _: u32) -> Result<(), FileError> {
+        Ok(())
+    }
+    fn remove(&self, path: &Path) -> Result<(), FileError> {
+        lock(&self.written).retain(|p, _| !p.starts_with(path));
+        lock(&self.removed).insert(path.to_owned());
+        Ok(())
+    }
+    fn set_owner(&self, _: &Path, _: Owner, _: Option<u32>) -> Result<(), FileError> {
+        Ok(())
+    }
+}
+
+// --- services and runtime -------------------------------------------------------------------------------------
+
+struct DryServices(Arc<dyn WriteServices>);
+
+#[async_trait]
+impl Services for DryServices {
+    fn init_system(&self) -> Result<InitSystem, ServiceError> {
+        self.0.init_system()
+    }
+    async fn exists(&self, service: &str) -> bool {
+        self.0.exists(service).await
+    }
+    async fn enabled(&self, service: &str) -> bool {
+        self.0.enabled(service).await
+    }
+    async fn active(&self, service: &str) -> bool {
+        self.0.active(service).await
+    }
+    async fn journal(&self, service: &str, lines: usize) -> Vec<String> {
+        self.0.journal(service, lines).await
+    }
+    fn enable_command(&self, service: &str) -> String {
+        self.0.enable_command(service)
+    }
+}
+
+#[async_trait]
+impl WriteServices for DryServices {
+    async fn stop(&self, _: &str) -> Result<(), ServiceError> {
+        Ok(())
+    }
+    async fn restart(&self, _: &str) -> Result<(), ServiceError> {
+        Ok(())
+    }
+}
+
+struct DryRuntimes(Arc<dyn Runtimes>);
+
+impl Runtimes for DryRuntimes {
+    fn reader(&self, socket: &str) -> Arc<dyn Runtime> {
+        self.0.reader(socket)
+    }
+    fn writer(&self, socket: &str) -> Arc<dyn WriteRuntime> {
+        Arc::new(DryRuntime(self.0.reader(socket)))
+    }
+    fn answers(&self, socket: &str) -> bool {
+        self.0.answers(socket)
+    }
+}
+
+struct DryRuntime(Arc<dyn Runtime>);
+
+#[async_trait]
+impl Runtime for DryRuntime {
+    fn socket(&self) -> &str {
+        self.0.socket()
+    }
+    async fn status(&self) -> Result<RuntimeStatus, RuntimeError> {
+        self.0.status().await
+    }
+    async fn cgroup_driver(&self) -> Result<CgroupDriver, RuntimeError> {
+        self.0.cgroup_driver().await
+    }
+    async fn image_present(&self, image: &str) -> Result<bool, RuntimeError> {
+        self.0.image_present(image).await
+    }
+    async fn containers(&self) -> Result<Vec<Container>, RuntimeError> {
+        self.0.containers().await
+    }
+    async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, RuntimeError> {
+        self.0.log_tail(id, lines).await
+    }
+    async fn changed(&self, max: Duration) {
+        self.0.changed(max).await;
+    }
+}
+
+#[async_trait]
+impl WriteRuntime for DryRuntime {
+    async fn pull(&self, _: &str) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+}
+
+// --- cluster --------------------------------------------------------------------------------------------------
+
+type Key = (Resource, String, String);
+/// Objects written by the plan; `None` marks one it deleted.
+type Objects = Arc<Mutex<BTreeMap<String, (Key, Option<Value>)>>>;
+
+struct DryCluster {
+    real: Arc<dyn Cluster>,
+    real_files: Arc<dyn WriteFiles>,
+    output: Arc<dyn Output>,
+    objects: Objects,
+}
+
+impl DryCluster {
+    fn client(&self, access: &Access) -> DryApi {
+        // A kubeconfig that only the plan has written cannot lead to a cluster: then there is nothing to ask.
+        let real = self.real_files.exists(&access.kubeconfig).then(|| self.real.reader(access));
+        DryApi { real, output: self.output.clone(), objects: self.objects.clone() }
+    }
+}
+
+impl Cluster for DryCluster {
+    fn reader(&self, access: &Access) -> Arc<dyn Api> {
+        Arc::new(self.client(access))
+    }
+    fn writer(&self, access: &Access) -> Arc<dyn WriteApi> {
+        Arc::new(self.client(access))
+    }
+}
+
+struct DryApi {
+    real: Option<Arc<dyn Api>>,
+    output: Arc<dyn Output>,
+    objects: Objects,
+}
+
+impl DryApi {
+    fn told(&self, verb: &str, resource: Resource, named: Option<(&str, &str)>, object: Option<&Value>) {
+        let group = if resource.group.is_empty() { "core" } else { resource.group };
+        let mut text = format!(
+            "[dryrun] Would perform action {verb} on resource {:?} in API group \"{group}/{}\"",
+            resource.plural, resource.version
+        );
+        if let Some((namespace, name)) = named {
+            text += &format!("\n[dryrun] Resource name {name:?}, namespace {namespace:?}");
+        }
+        if let Some(object) = object {
+            text += &format!("\n[dryrun] Attached object:\n{}", kubeadm_yaml::to_string(object));
+        }
+        self.output.say(&text);
+    }
+
+    fn missing(&self, verb: &str) {
+        self.output.say(&format!(
+            "[dryrun] Real object does not exist. Attempting to {verb} from followup reactors or from the fake client tracker"
+        ));
+    }
+
+    fn put(&self, resource: Resource, namespace: &str, name: &str, object: Option<Value>) {
+        let key = (resource, namespace.to_owned(), name.to_owned());
+        lock(&self.objects).insert(resource.path(namespace, Some(name)), (key, object));
+    }
+
+    fn kept(&self, resource: Resource, namespace: &str, name: &str) -> Option<Option<Value>> {
+        lock(&self.objects).get(&resource.path(namespace, Some(name))).map(|(_, o)| o.clone())
+    }
+}
+
+/// A node as it will have registered itself. There is no kubelet in a dry run, but later steps need one.
+fn registered_node(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "spec": {},
+    })
+}
+
+#[async_trait]
+impl Api for DryApi {
+    async fn get(&self, resource: Resource, namespace: &str, name: &str) -> Result<Option<Value>, ApiError> {
+        self.told("GET", resource, Some((namespace, name)), None);
+        if let Some(kept) = self.kept(resource, namespace, name) {
+            return Ok(kept);
+        }
+        if let Some(real) = &self.real
+            && let Ok(Some(found)) = real.get(resource, namespace, name).await
+        {
+            return Ok(Some(found));
+        }
+        if resource == NODES {
+            return Ok(Some(registered_node(name)));
+        }
+        self.missing("GET");
+        Ok(None)
+    }
+
+    async fn list(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        selector: &Selector,
+    ) -> Result<Vec<Value>, ApiError> {
+        self.told("LIST", resource, None, None);
+        let mut found = match &self.real {
+            Some(real) => real.list(resource, namespace, selector).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let name_of = |o: &Value| o["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        for (key, object) in lock(&self.objects).values() {
+            if key.0 == resource && (namespace.is_empty() || key.1 == namespace) {
+                found.retain(|o| name_of(o) != key.2);
+                found.extend(object.clone().filter(|o| selector.matches_labels(o)));
+            }
+        }
+        if found.is_empty() {
+            self.missing("LIST");
+        }
+        Ok(found)
+    }
+
+    async fn get_path(&self, _: &str) -> Result<String, ApiError> {
+        Ok("ok".into())
+    }
+}
+
+#[async_trait]
+impl WriteApi for DryApi {
+    async fn create(&self, resource: Resource, object: &Value) -> Result<Value, ApiError> {
+        let (namespace, name) = identity(object);
+        let there = match self.kept(resource, namespace, name) {
+            Some(kept) => kept.is_some(),
+            None => match &self.real {
+                Some(real) => matches!(real.get(resource, namespace, name).await, Ok(Some(_))),
+                None => false,
+            },
+        };
+        if there {
+            let text = format!("{} {name:?} already exists", resource.plural);
+            return Err(ApiError::AlreadyExists(text));
+        }
+        self.told("CREATE", resource, None, Some(object));
+        self.put(resource, namespace, name, Some(object.clone()));
+        Ok(object.clone())
+    }
+
+    async fn update(&self, resource: Resource, object: &Value) -> Result<Value, ApiError> {
+        let (namespace, name) = identity(object);
+        self.told("UPDATE", resource, None, Some(object));
+        self.put(resource, namespace, name, Some(object.clone()));
+        Ok(object.clone())
+    }
+
+    async fn patch(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, ApiError> {
+        self.told("PATCH", resource, Some((namespace, name)), Some(patch));
+        Ok(patch.clone())
+    }
+
+    async fn delete(&self, resource: Resource, namespace: &str, name: &str) -> Result<bool, ApiError> {
+        self.told("DELETE", resource, Some((namespace, name)), None);
+        self.put(resource, namespace, name, None);
+        Ok(true)
+    }
+}
+
+/// Namespace and name of an object.
+pub(crate) fn identity(object: &Value) -> (&str, &str) {
+    let metadata = &object["metadata"];
+    (metadata["namespace"].as_str().unwrap_or_default(), metadata["name"].as_str().unwrap_or_default())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

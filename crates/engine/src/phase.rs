@@ -1,0 +1,121 @@
+//! Phases and workflows: a static tree that can be walked, printed and selected from.
+//!
+//! `kubeadm init`, `init phase certs etcd-server` and `--skip-phases` are one function, [`select`]. The command
+//! line below `init phase` is built from the same tree, so help and completion need no second list.
+
+use futures::future::BoxFuture;
+
+use crate::phases::PhaseError;
+use crate::plan::Step;
+use crate::ports::View;
+
+/// Plans a phase of a workflow over the spec `S`: looks at the view and returns what is to be done.
+pub type Plan<S> = for<'a> fn(&'a S, View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>>;
+
+/// A phase: a leaf with a plan, a group with children, or both (the plan of a group is its own work, before its
+/// children's).
+pub struct Phase<S: 'static> {
+    /// Name, one word of the path.
+    pub name: &'static str,
+    /// Other names on the command line.
+    pub aliases: &'static [&'static str],
+    /// One line of help.
+    pub about: &'static str,
+    /// An example or a longer text for `--help`.
+    pub details: &'static str,
+    /// Flags of `init phase NAME`, by name, from the catalogue of the command line.
+    pub flags: &'static [&'static str],
+    /// Own work.
+    pub plan: Option<Plan<S>>,
+    /// Whether it does anything for this release and configuration.
+    pub applies: fn(&S) -> bool,
+    /// Children in order.
+    pub children: &'static [Phase<S>],
+    /// Whether the command line offers `all` beside the children, and with which flags.
+    pub all: Option<&'static [&'static str]>,
+}
+
+/// A phase that was selected, with its path.
+pub struct Selected<S: 'static> {
+    /// `certs/apiserver`.
+    pub path: String,
+    /// The phase. Only its own work counts; its children are selected for themselves.
+    pub phase: &'static Phase<S>,
+}
+
+/// What to run of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All but the paths given.
+    Skip(Vec<String>),
+    /// One path; a group runs with its own work and all its children.
+    Only(String),
+}
+
+/// A selection that cannot be made.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SelectionError {
+    /// A name that is no phase.
+    #[error("invalid phase name: {name}; the known phases are: {}", known.join(", "))]
+    Unknown {
+        /// The name given.
+        name: String,
+        /// All paths.
+        known: Vec<String>,
+    },
+}
+
+/// Selects phases of a tree, in order.
+pub fn select<S>(
+    tree: &'static [Phase<S>],
+    selection: &Selection,
+) -> Result<Vec<Selected<S>>, SelectionError> {
+    let known = paths(tree);
+    let wanted: Vec<String> = match selection {
+        Selection::Skip(names) => names.iter().map(|n| normal(n)).filter(|n| !n.is_empty()).collect(),
+        Selection::Only(name) => vec![normal(name)],
+    };
+    if let Some(name) = wanted.iter().find(|n| !known.contains(n)) {
+        let known = known.into_iter().filter(|k| !k.ends_with("/all")).collect();
+        return Err(SelectionError::Unknown { name: name.clone(), known });
+    }
+    let mut all = Vec::new();
+    walk(tree, "", &mut |path, phase| all.push(Selected { path, phase }));
+    let covers = |outer: &str, path: &str| {
+        path == outer || path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+    };
+    all.retain(|s| match selection {
+        Selection::Skip(_) => !wanted.iter().any(|w| covers(w, &s.path)),
+        Selection::Only(_) => covers(wanted[0].strip_suffix("/all").unwrap_or(&wanted[0]), &s.path),
+    });
+    Ok(all)
+}
+
+/// All paths of a tree, `…/all` included, in order.
+pub fn paths<S>(tree: &'static [Phase<S>]) -> Vec<String> {
+    let mut out = Vec::new();
+    walk(tree, "", &mut |path, phase| {
+        let all = phase.all.map(|_| format!("{path}/all"));
+        out.push(path);
+        out.extend(all);
+    });
+    out
+}
+
+fn walk<S>(tree: &'static [Phase<S>], above: &str, each: &mut dyn FnMut(String, &'static Phase<S>)) {
+    for phase in tree {
+        let path = if above.is_empty() { phase.name.to_owned() } else { format!("{above}/{}", phase.name) };
+        each(path.clone(), phase);
+        walk(phase.children, &path, each);
+    }
+}
+
+/// Upstream lowers names and cuts them at the first blank (`preflight [endpoint]`); scripts write `certs/` too.
+fn normal(name: &str) -> String {
+    name.split_whitespace().next().unwrap_or_default().trim_end_matches('/').to_lowercase()
+}
+
+/// For phases that run for every release and configuration.
+pub fn always<S>(_: &S) -> bool {
+    true
+}

@@ -1,0 +1,85 @@
+//! External authorities: `ca.crt` or `front-proxy-ca.crt` without its key. Then what it should sign must be given,
+//! complete and right, before anything is changed.
+//!
+//! cmd/kubeadm/app/phases/certs/certs.go: UsingExternalCA, UsingExternalFrontProxyCA, 1.37.
+
+use kubeadm_pki::existing::{Existing, ExistingError, Wanted, is_external_ca};
+use kubeadm_pki::inventory::CertificateSpec;
+
+use super::certs::{CertsError, Pair, authority};
+use super::kubeconfig::{self, KubeconfigError};
+use crate::ports::{FileError, Files, View};
+use crate::spec::{InitSpec, Layout};
+
+/// Which authorities are external.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct External {
+    /// That of the cluster.
+    pub ca: bool,
+    /// That of the front proxy.
+    pub front_proxy: bool,
+}
+
+/// Why external authorities cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ExternalCaError {
+    /// The cluster's authority.
+    #[error("invalid or incomplete external CA: {0}")]
+    Ca(CertsError),
+    /// The front proxy's authority.
+    #[error("invalid or incomplete external front-proxy CA: {0}")]
+    FrontProxy(CertsError),
+    /// kubeconfig files.
+    #[error(transparent)]
+    Kubeconfig(#[from] KubeconfigError),
+    /// Certificates cannot be shared without the keys of their authorities.
+    #[error("can't use upload-certs with an external CA or an external front-proxy CA")]
+    UploadCerts,
+}
+
+/// Looks which authorities are external.
+pub fn detect(layout: &Layout, files: &dyn Files) -> Result<External, FileError> {
+    let external = |base: &str| -> Result<bool, FileError> {
+        let crt = files.read(&layout.pki_file(&format!("{base}.crt")))?;
+        Ok(is_external_ca(crt.as_deref(), files.exists(&layout.pki_file(&format!("{base}.key")))))
+    };
+    Ok(External { ca: external("ca")?, front_proxy: external("front-proxy-ca")? })
+}
+
+/// Checks that all that external authorities demand is there.
+pub fn validate(spec: &InitSpec, view: View<'_>) -> Result<(), ExternalCaError> {
+    if spec.external_ca {
+        for name in ["apiserver", "apiserver-kubelet-client"] {
+            given(spec, view, name).map_err(ExternalCaError::Ca)?;
+        }
+        kubeconfig::validate_given(spec, view)?;
+    }
+    if spec.external_front_proxy_ca {
+        given(spec, view, "front-proxy-client").map_err(ExternalCaError::FrontProxy)?;
+    }
+    if spec.upload_certs && (spec.external_ca || spec.external_front_proxy_ca) {
+        return Err(ExternalCaError::UploadCerts);
+    }
+    Ok(())
+}
+
+/// A leaf that must be there. Its names are judged by its phase, which comes before anything is started.
+fn given(spec: &InitSpec, view: View<'_>, name: &str) -> Result<(), CertsError> {
+    let Some(item) = CertificateSpec::named(name) else { return Ok(()) };
+    let Some(parent) = item.authority() else { return Ok(()) };
+    let ca = authority(spec, view, parent)?;
+    let pair = Pair::read(&spec.layout, view, item.base)?;
+    let at = view.clock.started();
+    let wanted = Wanted { ca: &ca.certificate, ca_base: parent.base, dns_names: &[], ips: &[], at };
+    match pair.found().leaf(wanted)? {
+        Existing::Complete(_) => Ok(()),
+        Existing::Absent | Existing::KeyOnly(_) => {
+            let file = |ending: &str| spec.layout.pki_file(&format!("{}.{ending}", item.base));
+            Err(ExistingError::KeyMissing {
+                certificate_path: file("crt").display().to_string(),
+                key_path: file("key").display().to_string(),
+            }
+            .into())
+        }
+    }
+}

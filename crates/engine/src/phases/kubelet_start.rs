@@ -1,0 +1,216 @@
+//! `kubelet-start`: the kubelet's environment file and configuration, and a (re)start with them.
+//!
+//! A kubelet that already runs with exactly these files is left alone, so that a second run does not disturb a
+//! healthy node.
+
+use std::path::{Path, PathBuf};
+
+use futures::future::BoxFuture;
+use kubeadm_release::facts::control_plane::ArgumentOrder;
+use kubeadm_release::facts::kubelet::{EnvFlag, EnvQuoting};
+use serde_json::{Map, Value, json};
+
+use super::PhaseError;
+use crate::patches::{Patches, Target};
+use crate::plan::{Action, ServiceVerb, Step};
+use crate::ports::{NewFile, View};
+use crate::spec::{InitSpec, KUBELET};
+
+/// `resolvConf` where systemd-resolved runs: its own stub cannot be used from within pods.
+const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+
+/// Path of the environment file.
+pub fn env_file() -> PathBuf {
+    Path::new(KUBELET).join("kubeadm-flags.env")
+}
+
+/// Path of the configuration.
+pub fn config_file() -> PathBuf {
+    Path::new(KUBELET).join("config.yaml")
+}
+
+/// Plans the phase.
+pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+    Box::pin(async move {
+        let resolved = match view.services.init_system() {
+            Ok(_) => view.services.active("systemd-resolved").await,
+            Err(_) => false,
+        };
+        let mut steps = Vec::new();
+        let mut files = vec![env(spec, view, resolved, &mut steps).await];
+        let shown = |path: &Path| spec.layout.shown(path).display().to_string();
+        let mut writes = vec![Step::new(Action::WriteFile(files[0].clone())).saying(format!(
+            "[kubelet-start] Writing kubelet environment file with flags to file {:?}",
+            shown(&files[0].path)
+        ))];
+        let mut config = spec.kubelet.value.clone();
+        if resolved && spec.release.kubelet.resolv_conf_in_config {
+            match config.get("resolvConf").and_then(Value::as_str) {
+                None | Some("") => config["resolvConf"] = json!(RESOLVED),
+                Some(RESOLVED) => {}
+                Some(other) => steps.push(Step::warn(format!(
+                    "The recommended value for \"resolvConf\" in \"KubeletConfiguration\" is: {RESOLVED}; the provided value is: {other}"
+                ))),
+            }
+        }
+        let patches = Patches::load(spec.patches.as_deref(), view.files)?;
+        let patched = patches.apply(Target::KubeletConfiguration, config)?;
+        let mut lines = patched.lines;
+        config = patched.value;
+        let says = |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
+        if spec.release.kubelet.instance_config {
+            // The endpoint is the last patch: neither the configuration nor a patch can set this field.
+            let socket = &spec.init.node_registration.cri_socket;
+            let path = Path::new(KUBELET).join("instance-config.yaml");
+            let content = format!("containerRuntimeEndpoint: {}\n", Value::from(socket.as_str()));
+            config["containerRuntimeEndpoint"] = json!(socket);
+            let file = NewFile { path, content: content.into_bytes(), mode: 0o644, secret: false };
+            writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
+            files.push(file);
+            lines.push(
+                "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kubeletconfiguration\""
+                    .into(),
+            );
+        }
+        writes.extend(lines.into_iter().map(Step::say));
+        let content = kubeadm_yaml::to_string(&config).into_bytes();
+        let file = NewFile { path: config_file(), content, mode: 0o644, secret: false };
+        writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
+        files.push(file);
+
+        let unchanged = {
+            let same = |f: &NewFile| matches!(view.files.read(&f.path), Ok(Some(content)) if content == f.content);
+            files.iter().all(same) && view.services.active("kubelet").await
+        };
+        if !unchanged {
+            steps.extend(service(view, ServiceVerb::Stop).await);
+        }
+        steps.push(Step::new(Action::CreateDir { path: KUBELET.into(), mode: 0o700 }));
+        steps.extend(writes);
+        if unchanged {
+            let text = "[kubelet-start] The kubelet is already running with this configuration";
+            steps.push(Step::say(text).silent_when_dry());
+        } else {
+            steps.push(Step::say("[kubelet-start] Starting the kubelet").silent_when_dry());
+            steps.extend(service(view, ServiceVerb::Restart).await);
+        }
+        Ok(steps)
+    })
+}
+
+/// Stops or restarts the kubelet. Whatever is missing is told, and the verb is tried all the same.
+/// cmd/kubeadm/app/phases/kubelet/kubelet.go, 1.37.
+async fn service(view: View<'_>, verb: ServiceVerb) -> Vec<Step> {
+    let (running, advice, doing) = match verb {
+        ServiceVerb::Stop => (
+            "won't make sure the kubelet not running for a short period of time while setting up configuration for it.",
+            None,
+            "stop the kubelet service momentarily",
+        ),
+        ServiceVerb::Restart => (
+            "won't make sure the kubelet is running properly.",
+            Some("[kubelet-start] Please ensure kubelet is reloaded and running manually.".to_owned()),
+            "start the kubelet service",
+        ),
+    };
+    if view.services.init_system().is_err() {
+        let text = format!("[kubelet-start] No supported init system detected, {running}");
+        return vec![Step::say(text).silent_when_dry()];
+    }
+    let mut steps = Vec::new();
+    if !view.services.exists("kubelet").await {
+        let text = "[kubelet-start] Couldn't detect a kubelet service, can't make sure the kubelet is running properly.";
+        steps.push(Step::say(text).silent_when_dry());
+    }
+    let warning = format!("[kubelet-start] WARNING: unable to {doing}");
+    steps.push(Step::new(Action::Service { verb, service: "kubelet", warning, advice }));
+    steps
+}
+
+/// `kubeadm-flags.env`. cmd/kubeadm/app/phases/kubelet/flags.go.
+async fn env(spec: &InitSpec, view: View<'_>, resolved: bool, steps: &mut Vec<Step>) -> NewFile {
+    let facts = &spec.release.kubelet;
+    let node = &spec.init.node_registration;
+    let docker = node.cri_socket == DOCKER_SOCKET;
+    let extra = &node.kubelet_extra_args;
+    let mut defaults: Map<String, Value> = Map::new();
+    let mut set = |name: &str, value: String| defaults.insert(name.into(), value.into());
+    for flag in &facts.env_flags {
+        match flag {
+            EnvFlag::CgroupDriverOfDocker if docker => match docker_cgroup_driver(view).await {
+                Ok(driver) => {
+                    set("cgroup-driver", driver);
+                }
+                Err(reason) => steps.push(Step::warn(format!("cannot automatically assign a '--cgroup-driver' value when starting the Kubelet: {reason}"))),
+            },
+            EnvFlag::CniDirectoriesWithDocker if docker => {
+                set("cni-bin-dir", "/opt/cni/bin".into());
+                set("cni-conf-dir", "/etc/cni/net.d".into());
+            }
+            EnvFlag::NetworkPluginWithDocker if docker => {
+                set("network-plugin", "cni".into());
+            }
+            EnvFlag::ContainerRuntimeRemote if !docker => {
+                set("container-runtime", "remote".into());
+            }
+            EnvFlag::ContainerRuntimeEndpoint if !docker => {
+                set("container-runtime-endpoint", node.cri_socket.clone());
+            }
+            EnvFlag::HostnameOverride => {
+                let host = view.system.hostname().trim().to_lowercase();
+                let last = extra.iter().rev().find(|a| a.name == "hostname-override");
+                if last.is_none() && node.name != host {
+                    set("hostname-override", node.name.clone());
+                }
+            }
+            EnvFlag::PauseImageWithDocker if docker => {
+                set("pod-infra-container-image", kubeadm_config::images::pause(&spec.cluster, &spec.release));
+            }
+            EnvFlag::PauseImage => {
+                set("pod-infra-container-image", kubeadm_config::images::pause(&spec.cluster, &spec.release));
+            }
+            EnvFlag::ResolvConf if resolved => {
+                set("resolv-conf", RESOLVED.into());
+            }
+            EnvFlag::CgroupDriverOfDocker
+            | EnvFlag::CniDirectoriesWithDocker
+            | EnvFlag::NetworkPluginWithDocker
+            | EnvFlag::ContainerRuntimeRemote
+            | EnvFlag::ContainerRuntimeEndpoint
+            | EnvFlag::PauseImageWithDocker
+            | EnvFlag::ResolvConf => {}
+        }
+    }
+    defaults.retain(|name, _| !extra.iter().any(|a| a.name == *name));
+    let mut words: Vec<String> =
+        defaults.iter().map(|(n, v)| format!("--{n}={}", v.as_str().unwrap_or_default())).collect();
+    let mut users: Vec<String> = extra.iter().map(|a| format!("--{}={}", a.name, a.value)).collect();
+    match facts.env_arguments {
+        ArgumentOrder::DefaultsFirst => words.extend(users),
+        ArgumentOrder::OverridesFirst => {
+            users.sort();
+            users.append(&mut words);
+            words = users;
+        }
+    }
+    let joined = words.join(" ");
+    let content = match facts.env_quoting {
+        EnvQuoting::Bare => format!("KUBELET_KUBEADM_ARGS={joined}\n"),
+        EnvQuoting::Quoted => format!("KUBELET_KUBEADM_ARGS={joined:?}\n"),
+    };
+    NewFile { path: env_file(), content: content.into_bytes(), mode: 0o644, secret: false }
+}
+
+/// The socket that stood for Docker up to 1.23. cmd/kubeadm/app/apis/kubeadm/v1beta1/defaults_unix.go, 1.13.
+const DOCKER_SOCKET: &str = "/var/run/dockershim.sock";
+
+async fn docker_cgroup_driver(view: View<'_>) -> Result<String, String> {
+    let output = view.system.output("docker", &["info"]).await.map_err(|e| e.to_string())?;
+    let text = format!("{}\n{}", output.stdout, output.stderr);
+    let driver = text.lines().find_map(|l| l.trim().strip_prefix("Cgroup Driver:")).map(str::trim);
+    match driver {
+        Some(driver @ ("cgroupfs" | "systemd")) => Ok(driver.into()),
+        Some(other) => Err(format!("unknown cgroup driver {other:?} in the output of `docker info`")),
+        None => Err("cgroup driver is not defined in the output of `docker info`".into()),
+    }
+}

@@ -1,0 +1,141 @@
+//! `wait-control-plane`: until the kubelet and the components answer.
+//!
+//! Unlike upstream (quirk 1) the administrators' binding comes after the components answer: a control plane that
+//! takes longer than one API call's limit is waited for, and what keeps it from coming is named.
+
+use std::path::Path;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::PhaseError;
+use super::kubelet_start::{config_file, env_file};
+use crate::objects::rbac::bind_admin_step;
+use crate::plan::{Action, ComponentHealth, Step, WaitControlPlane};
+use crate::ports::{FileError, View};
+use crate::spec::{InitSpec, MANIFESTS, host_port};
+
+/// Plans the phase.
+pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+    Box::pin(async move {
+        let timeouts = &spec.init.timeouts;
+        let mut manifests: Vec<_> = COMPONENTS.iter().map(|c| spec.layout.manifest(c.name)).collect();
+        let components = COMPONENTS
+            .iter()
+            .map(|c| Ok(ComponentHealth { name: c.name.into(), url: c.url(spec, view)?, with_credentials: c.is_api() }))
+            .collect::<Result<_, PhaseError>>()?;
+        let shown = manifests.iter().cloned().chain([config_file(), env_file()]).collect();
+        if spec.local_etcd() {
+            manifests.push(spec.layout.manifest("etcd"));
+        }
+        let folder = spec.layout.shown("/".as_ref()).display().to_string();
+        let mut show = Step::new(Action::Show(shown)).silent_when_dry();
+        show.would = Some(
+            [
+                format!("[dryrun] Wrote certificates, kubeconfig files and control plane manifests to the {folder:?} directory"),
+                "[dryrun] The certificates or kubeconfig files would not be printed due to their sensitive nature".into(),
+                format!("[dryrun] Please examine the {folder:?} directory for details about what would be written"),
+            ]
+            .map(crate::plan::Line::Say)
+            .into(),
+        );
+        let directory = spec.layout.shown(MANIFESTS.as_ref()).display().to_string();
+        let wait = WaitControlPlane {
+            kubelet_health: kubelet_health(spec, view),
+            kubelet_limit: timeouts.kubelet_health_check.to_std(),
+            components,
+            components_limit: timeouts.control_plane_component_health_check.to_std(),
+            socket: spec.init.node_registration.cri_socket.clone(),
+            manifests,
+        };
+        let mut steps = vec![
+            show,
+            Step::new(Action::WaitControlPlane(wait)).saying(format!(
+                "[wait-control-plane] Waiting for the kubelet to boot up the control plane as static Pods from directory {directory:?}"
+            )),
+        ];
+        steps.extend(bind_admin_step(spec));
+        Ok(steps)
+    })
+}
+
+/// The kubelet's health URL by its configuration, `None` where the port is 0. What is on disk counts, so that a
+/// patch of the port is followed (quirk 39).
+fn kubelet_health(spec: &InitSpec, view: View<'_>) -> Option<String> {
+    let written = read_yaml(view, &config_file()).ok();
+    let config = written.as_ref().unwrap_or(&spec.kubelet.value);
+    let port = config["healthzPort"].as_u64().unwrap_or(10248);
+    let address = config["healthzBindAddress"].as_str().filter(|a| !a.is_empty()).unwrap_or("127.0.0.1");
+    (port != 0).then(|| format!("http://{}/healthz", host_port(address, port as u16)))
+}
+
+struct Component {
+    name: &'static str,
+    /// Flag and default of the address and of the port.
+    address_flag: &'static str,
+}
+
+/// cmd/kubeadm/app/util/apiclient/wait.go, 1.37.
+const COMPONENTS: [Component; 3] = [
+    Component { name: "kube-apiserver", address_flag: "advertise-address" },
+    Component { name: "kube-controller-manager", address_flag: "bind-address" },
+    Component { name: "kube-scheduler", address_flag: "bind-address" },
+];
+
+impl Component {
+    fn is_api(&self) -> bool {
+        self.name == "kube-apiserver"
+    }
+
+    /// Where its health is served, from the manifest on disk: extra arguments and patches count.
+    fn url(&self, spec: &InitSpec, view: View<'_>) -> Result<String, PhaseError> {
+        let pod = read_manifest(spec, view, self.name)?;
+        let container = &pod["spec"]["containers"][0];
+        let words: Vec<&str> =
+            container["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let flag = |name: &str| {
+            let prefix = format!("--{name}=");
+            words.iter().rev().find_map(|w| w.strip_prefix(&prefix)).filter(|v| !v.is_empty())
+        };
+        let health = &spec.release.control_plane;
+        let served = match self.name {
+            "kube-controller-manager" => Some(&health.controller_manager_served),
+            "kube-scheduler" => Some(&health.scheduler_served),
+            _ => None,
+        };
+        let probe = &container["livenessProbe"]["httpGet"];
+        let path = probe["path"].as_str().unwrap_or("/healthz");
+        Ok(match served {
+            None => {
+                let address = flag(self.address_flag).map_or(spec.advertise_address.to_string(), str::to_owned);
+                let port = flag("secure-port").and_then(|p| p.parse().ok()).unwrap_or(spec.bind_port());
+                format!("https://{}{path}", host_port(&address, port))
+            }
+            Some(served) => {
+                let address = match flag(served.address_flag) {
+                    None | Some("0.0.0.0" | "::") => "127.0.0.1",
+                    Some(address) => address,
+                };
+                let port = match served.scheme {
+                    "HTTPS" => flag("secure-port").and_then(|p| p.parse().ok()),
+                    _ => None,
+                };
+                let scheme = served.scheme.to_lowercase();
+                format!("{scheme}://{}{path}", host_port(address, port.unwrap_or(served.port)))
+            }
+        })
+    }
+}
+
+fn read_manifest(spec: &InitSpec, view: View<'_>, component: &str) -> Result<Value, PhaseError> {
+    Ok(read_yaml(view, &spec.layout.manifest(component))?)
+}
+
+fn read_yaml(view: View<'_>, path: &Path) -> Result<Value, FileError> {
+    let unreadable = |reason: String| FileError { operation: "read", path: path.to_owned(), reason };
+    let content = view.files.read(path)?.ok_or_else(|| unreadable("it does not exist".into()))?;
+    let text = String::from_utf8(content).map_err(|e| unreadable(e.to_string()))?;
+    let documents = kubeadm_yaml::parse_documents(&text, &path.display().to_string())
+        .map_err(|e| unreadable(e.to_string()))?;
+    Ok(documents.into_iter().next().map(|d| d.value).unwrap_or_default())
+}

@@ -1,0 +1,250 @@
+//! Steps and actions: what a phase decided, as values.
+//!
+//! [`Action`] is the whole inventory of what kubeadm may do to a machine and a cluster. A phase returns steps; it
+//! never carries one out. Plans are compared in tests, printed by a dry run and executed by [`crate::run`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::ports::{NewFile, Owner};
+use crate::resource::Resource;
+
+/// A line for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Standard output: `[phase] …`. People and scripts grep these; the words are upstream's.
+    Say(String),
+    /// A log warning on standard error.
+    Warn(String),
+    /// Standard error as it is, such as a preflight result.
+    Note(String),
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Printed before the action.
+    pub lines: Vec<Line>,
+    /// Printed instead of `lines` where nothing is really done; `None` where the words are the same.
+    pub would: Option<Vec<Line>>,
+    /// What to do.
+    pub action: Action,
+    /// Printed after the action succeeded, in a real run and a dry one.
+    pub done: Option<String>,
+}
+
+impl Step {
+    /// A step that does `action` without a word.
+    pub fn new(action: Action) -> Self {
+        Self { lines: Vec::new(), would: None, action, done: None }
+    }
+
+    /// A step that only prints a line.
+    pub fn say(text: impl Into<String>) -> Self {
+        Self::new(Action::Nothing).saying(text)
+    }
+
+    /// A step that only warns.
+    pub fn warn(text: impl Into<String>) -> Self {
+        Self::line(Line::Warn(text.into()))
+    }
+
+    /// A step that is only a line.
+    pub fn line(line: Line) -> Self {
+        Self { lines: vec![line], ..Self::new(Action::Nothing) }
+    }
+
+    /// Adds a line printed before the action.
+    pub fn saying(mut self, text: impl Into<String>) -> Self {
+        self.lines.push(Line::Say(text.into()));
+        self
+    }
+
+    /// Sets the line that a dry run prints instead.
+    pub fn would(mut self, text: impl Into<String>) -> Self {
+        self.would = Some(vec![Line::Say(text.into())]);
+        self
+    }
+
+    /// Says that a dry run prints nothing in place of the lines.
+    pub fn silent_when_dry(mut self) -> Self {
+        self.would = Some(Vec::new());
+        self
+    }
+
+    /// Sets the line printed once the action succeeded.
+    pub fn done(mut self, text: impl Into<String>) -> Self {
+        self.done = Some(text.into());
+        self
+    }
+}
+
+/// Everything kubeadm may do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Only the lines.
+    Nothing,
+    /// Makes a directory (and those above it) if it is missing.
+    CreateDir {
+        /// Absolute path.
+        path: PathBuf,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Writes a file, atomically and with its final mode.
+    WriteFile(NewFile),
+    /// Writes a certificate and its key as a pair: the key first, so that a certificate never lacks its key.
+    WritePair {
+        /// The key, or both halves of a key pair.
+        key: NewFile,
+        /// The certificate.
+        certificate: NewFile,
+    },
+    /// Gives files to the user a component runs as.
+    SetOwner {
+        /// File, or directory with all below it.
+        path: PathBuf,
+        /// User and group.
+        owner: Owner,
+        /// Permission bits to set.
+        mode: Option<u32>,
+    },
+    /// Adds lines to `/etc/passwd` and `/etc/group` under their locks (RootlessControlPlane).
+    AddAccounts(Vec<Account>),
+    /// Stops or restarts a service. A failure is a warning: upstream goes on, and the next wait tells.
+    Service {
+        /// What to do.
+        verb: ServiceVerb,
+        /// Service name.
+        service: &'static str,
+        /// Words of the warning when it fails, before the reason.
+        warning: String,
+        /// What is said on standard output after that warning.
+        advice: Option<String>,
+    },
+    /// Pulls images over CRI.
+    PullImages(PullImages),
+    /// Creates or changes an object.
+    Apply {
+        /// How.
+        how: Apply,
+        /// Its resource.
+        resource: Resource,
+        /// The object.
+        object: Box<Value>,
+    },
+    /// Gives a node its labels and taints.
+    MarkNode {
+        /// Node name.
+        name: String,
+        /// Labels, with values.
+        labels: Vec<(String, String)>,
+        /// Annotations, with values.
+        annotations: Vec<(String, String)>,
+        /// Taints; others that the node has stay.
+        taints: Vec<Value>,
+    },
+    /// Binds the administrators' group, with `admin.conf` if it may, else with `super-admin.conf`.
+    BindAdmin {
+        /// The ClusterRoleBinding.
+        binding: Box<Value>,
+        /// Path of the break-glass kubeconfig.
+        super_admin: PathBuf,
+    },
+    /// Shows files that were written to the reader of a dry run. A real run does nothing.
+    Show(Vec<PathBuf>),
+    /// Waits until the kubelet and then the control plane answer.
+    WaitControlPlane(WaitControlPlane),
+}
+
+/// What to do with a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceVerb {
+    /// Stop it.
+    Stop,
+    /// Restart it, so that it runs with what was written.
+    Restart,
+}
+
+/// How an object is applied. Names and behaviour: cmd/kubeadm/app/util/apiclient/idempotency.go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apply {
+    /// Create; if it exists, replace it.
+    CreateOrUpdate,
+    /// Create; if it exists, keep its other `data` keys and set ours.
+    CreateOrMerge,
+    /// Leave an existing one alone.
+    CreateOrRetain,
+    /// Create; if it exists, fail.
+    CreateOnly,
+    /// Look first, then create or replace. Upstream does so for bootstrap tokens.
+    GetThenCreateOrUpdate,
+}
+
+/// A user (with its own group) or a group to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    /// User and group of one name.
+    User {
+        /// Name of both.
+        name: String,
+        /// User id.
+        uid: u32,
+        /// Group id.
+        gid: u32,
+    },
+    /// A group with members.
+    Group {
+        /// Name.
+        name: String,
+        /// Group id.
+        gid: u32,
+        /// Members.
+        members: Vec<String>,
+    },
+}
+
+/// Images to be present before the control plane starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullImages {
+    /// CRI socket.
+    pub socket: String,
+    /// In the order of the list.
+    pub images: Vec<String>,
+    /// Pull although the image is present.
+    pub always: bool,
+    /// One after another, or all at once.
+    pub serial: bool,
+    /// Whether a failure is only a warning (`--ignore-preflight-errors=ImagePull`).
+    pub ignore_errors: bool,
+}
+
+/// The waits of `wait-control-plane`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitControlPlane {
+    /// `http://127.0.0.1:10248/healthz`, or `None` when the kubelet's health port is off.
+    pub kubelet_health: Option<String>,
+    /// Limit for the kubelet.
+    pub kubelet_limit: Duration,
+    /// What must answer.
+    pub components: Vec<ComponentHealth>,
+    /// Limit for the components, together.
+    pub components_limit: Duration,
+    /// CRI socket, for the help text.
+    pub socket: String,
+    /// Manifests whose images must be there for the components to start.
+    pub manifests: Vec<PathBuf>,
+}
+
+/// Health endpoint of a control-plane component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentHealth {
+    /// `kube-apiserver`.
+    pub name: String,
+    /// URL that is asked and shown.
+    pub url: String,
+    /// Whether it is asked with the administrator's credentials.
+    pub with_credentials: bool,
+}

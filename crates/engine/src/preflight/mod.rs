@@ -1,0 +1,101 @@
+//! Preflight: what must hold on this machine before anything is changed.
+//!
+//! Each check has upstream's name and looks through the view only. All run, all results are collected; the names in
+//! `--ignore-preflight-errors` turn errors into warnings. cmd/kubeadm/app/preflight/checks.go.
+
+use futures::future::BoxFuture;
+
+use crate::plan::{Line, Step};
+use crate::ports::View;
+use crate::spec::{Ignored, InitSpec};
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What may be wrong.
+    pub warnings: Vec<String>,
+    /// What is wrong.
+    pub errors: Vec<String>,
+    /// A report for standard output, printed when there are errors.
+    pub report: Option<String>,
+}
+
+impl Outcome {
+    /// Nothing to say.
+    pub fn good() -> Self {
+        Self::default()
+    }
+
+    /// One error.
+    pub fn error(text: impl Into<String>) -> Self {
+        Self { errors: vec![text.into()], ..Self::default() }
+    }
+
+    /// One warning.
+    pub fn warning(text: impl Into<String>) -> Self {
+        Self { warnings: vec![text.into()], ..Self::default() }
+    }
+}
+
+/// Runs a check.
+pub type Run = Box<dyn for<'a> Fn(&'a InitSpec, View<'a>) -> BoxFuture<'a, Outcome> + Send + Sync>;
+
+/// A check.
+pub struct Check {
+    /// Upstream's name, such as `Port-6443`; what `--ignore-preflight-errors` names.
+    pub id: String,
+    /// What it looks at.
+    pub run: Run,
+}
+
+/// Errors of a preflight that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Check and text, in order.
+    pub errors: Vec<(String, String)>,
+    /// Lines that were to be printed before: warnings and reports.
+    pub lines: Vec<Line>,
+}
+
+impl Report {
+    /// The block that upstream prints on standard error.
+    pub fn block(&self) -> String {
+        let mut text = "[preflight] Some fatal errors occurred:\n".to_owned();
+        for (check, error) in &self.errors {
+            text += &format!("\t[ERROR {check}]: {error}\n");
+        }
+        text += "[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`";
+        text
+    }
+}
+
+/// Runs checks in order and collects what they say: the steps that print it, or the report of a failure.
+pub async fn run(
+    checks: &[Check],
+    spec: &InitSpec,
+    ignored: &Ignored,
+    view: View<'_>,
+) -> Result<Vec<Step>, Report> {
+    let mut report = Report::default();
+    for check in checks {
+        let outcome = (check.run)(spec, view).await;
+        if !outcome.errors.is_empty()
+            && let Some(text) = outcome.report
+        {
+            report.lines.push(Line::Say(text));
+        }
+        let warn = |text: &str| Line::Note(format!("\t[WARNING {}]: {text}", check.id));
+        report.lines.extend(outcome.warnings.iter().map(|w| warn(w)));
+        for error in outcome.errors {
+            if ignored.covers(&check.id) {
+                report.lines.push(warn(&error));
+            } else {
+                report.errors.push((check.id.clone(), error));
+            }
+        }
+    }
+    if !report.errors.is_empty() {
+        return Err(report);
+    }
+    Ok(report.lines.into_iter().map(Step::line).collect())
+}

@@ -1,0 +1,470 @@
+//! Carries plans out: one phase is planned, executed, and then the next is planned, because what a phase finds may
+//! be what the one before it made.
+//!
+//! There is one executor. A dry run gives it other ports ([`crate::dryrun`]) and nothing else.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::dryrun::identity;
+use crate::phase::{Phase, Selected, Selection, SelectionError, select};
+use crate::phases::PhaseError;
+use crate::plan::*;
+use crate::ports::*;
+use crate::resource::{CLUSTER_ROLE_BINDINGS, NODES, Resource};
+use crate::wait::{self, WaitError};
+
+/// Why a run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The selection of phases is wrong; nothing was done.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// A phase could not be planned or carried out.
+    #[error("error execution phase {path}: {source}")]
+    Phase {
+        /// `certs/apiserver`
+        path: String,
+        /// What happened.
+        source: Box<PhaseError>,
+    },
+}
+
+/// An action that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A request to the API server, with what it was about.
+    #[error("unable to {verb} {object}: {source}")]
+    Api {
+        /// `create`, `update`, `get`, `patch`.
+        verb: &'static str,
+        /// `ConfigMap kube-system/kubeadm-config`.
+        object: String,
+        /// The answer.
+        source: ApiError,
+    },
+    /// Images that could not be pulled, each with its cause.
+    #[error("{}", .0.join("\n"))]
+    Pull(Vec<String>),
+    /// A wait that was in vain.
+    #[error(transparent)]
+    Wait(#[from] Box<WaitError>),
+    /// The administrators' binding cannot be made.
+    #[error("could not bootstrap the admin user in file {}: {reason}", path.display())]
+    BindAdmin {
+        /// The kubeconfig of the administrator.
+        path: std::path::PathBuf,
+        /// What is missing or refused.
+        reason: String,
+    },
+    /// The accounts of RootlessControlPlane.
+    #[error("failed to create users and groups: {0}")]
+    Accounts(String),
+}
+
+/// What the executor needs to know of a spec, whatever its workflow.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// How the administrator reaches the cluster.
+    pub access: Access,
+    /// CRI socket.
+    pub socket: String,
+    /// Limit for retrying one API operation (`timeouts.kubernetesAPICall`).
+    pub api_limit: Duration,
+    /// Whether the ports are those of a dry run: then the words of a dry run are said, and nothing is waited for.
+    pub dry: bool,
+}
+
+/// Runs the selected phases of a workflow.
+pub async fn run<S>(
+    tree: &'static [Phase<S>],
+    selection: &Selection,
+    spec: &S,
+    context: &Context,
+    effects: &Effects,
+) -> Result<(), RunError> {
+    let executor = Executor::new(context, effects);
+    for Selected { path, phase } in select(tree, selection)? {
+        let Some(plan) = phase.plan else { continue };
+        if !(phase.applies)(spec) {
+            tracing::debug!(phase = path, "does not apply");
+            continue;
+        }
+        tracing::debug!(phase = path, "planning");
+        let outcome = match plan(spec, executor.view()).await {
+            Ok(steps) => executor.all(steps).await.map_err(PhaseError::from),
+            Err(error) => Err(error),
+        };
+        outcome.map_err(|source| RunError::Phase { path, source: Box::new(source) })?;
+    }
+    Ok(())
+}
+
+/// Executes steps through ports.
+pub struct Executor<'a> {
+    context: &'a Context,
+    fx: &'a Effects,
+    api: std::sync::Arc<dyn WriteApi>,
+    runtime: std::sync::Arc<dyn WriteRuntime>,
+}
+
+impl<'a> Executor<'a> {
+    /// Opens (lazily connecting) clients for a context.
+    pub fn new(context: &'a Context, fx: &'a Effects) -> Self {
+        let api = fx.cluster.writer(&context.access);
+        let runtime = fx.runtimes.writer(&context.socket);
+        Self { context, fx, api, runtime }
+    }
+
+    /// What phases may look at.
+    pub fn view(&self) -> View<'_> {
+        View {
+            files: &*self.fx.files,
+            api: &*self.api,
+            runtime: &*self.runtime,
+            services: &*self.fx.services,
+            system: &*self.fx.system,
+            net: &*self.fx.net,
+            clock: &*self.fx.clock,
+            keys: &*self.fx.keys,
+        }
+    }
+
+    /// Executes steps in order and stops at the first failure.
+    pub async fn all(&self, steps: Vec<Step>) -> Result<(), ActionError> {
+        for step in steps {
+            self.step(step).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&self, step: Step) -> Result<(), ActionError> {
+        let lines = if self.context.dry { step.would.as_ref().unwrap_or(&step.lines) } else { &step.lines };
+        for line in lines {
+            match line {
+                Line::Say(text) => self.fx.output.say(text),
+                Line::Warn(text) => self.fx.output.warn(text),
+                Line::Note(text) => self.fx.output.note(text),
+            }
+        }
+        self.act(&step.action).await?;
+        if let Some(done) = &step.done {
+            self.fx.output.say(done);
+        }
+        Ok(())
+    }
+
+    async fn act(&self, action: &Action) -> Result<(), ActionError> {
+        let files = &self.fx.files;
+        match action {
+            Action::Nothing => Ok(()),
+            Action::CreateDir { path, mode } => Ok(files.create_dir(path, *mode)?),
+            Action::WriteFile(file) => Ok(files.write(file)?),
+            Action::WritePair { key, certificate } => {
+                files.write(key)?;
+                Ok(files.write(certificate)?)
+            }
+            Action::SetOwner { path, owner, mode } => Ok(files.set_owner(path, *owner, *mode)?),
+            Action::AddAccounts(accounts) => {
+                crate::accounts::add(&**files, accounts).map_err(ActionError::Accounts)
+            }
+            Action::Service { verb, service, warning, advice } => {
+                self.service(*verb, service, warning, advice.as_deref()).await;
+                Ok(())
+            }
+            Action::PullImages(pull) => self.pull(pull).await,
+            Action::Apply { how, resource, object } => self.apply(*how, *resource, object).await,
+            Action::MarkNode { name, labels, annotations, taints } => {
+                self.mark(name, labels, annotations, taints).await
+            }
+            Action::BindAdmin { binding, super_admin } => self.bind_admin(binding, super_admin).await,
+            Action::Show(paths) => {
+                if self.context.dry {
+                    self.show(paths)?;
+                }
+                Ok(())
+            }
+            Action::WaitControlPlane(wait) => {
+                if self.context.dry {
+                    if let Some(url) = &wait.kubelet_health {
+                        let text = format!("[dryrun] Would make sure the kubelet returns 'ok' at {url}");
+                        self.fx.output.say(&text);
+                    }
+                    return Ok(());
+                }
+                wait::control_plane(wait, self.view(), &*self.fx.output)
+                    .await
+                    .map_err(|e| ActionError::Wait(Box::new(e)))
+            }
+        }
+    }
+
+    fn show(&self, paths: &[std::path::PathBuf]) -> Result<(), FileError> {
+        for path in paths {
+            let content = self.fx.files.read(path)?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&content);
+            let path = path.display().to_string();
+            self.fx.output.say(&format!("[dryrun] Would write file {path:?} with content:\n{text}"));
+        }
+        Ok(())
+    }
+
+    async fn service(&self, verb: ServiceVerb, service: &str, warning: &str, advice: Option<&str>) {
+        let outcome = match verb {
+            ServiceVerb::Stop => self.fx.services.stop(service).await,
+            ServiceVerb::Restart => self.fx.services.restart(service).await,
+        };
+        if let Err(error) = outcome {
+            self.fx.output.warn(&format!("{warning}: [{error}]"));
+            if let Some(advice) = advice {
+                self.fx.output.say(advice);
+            }
+        }
+    }
+
+    // --- images -----------------------------------------------------------------------------------------------
+
+    async fn pull(&self, pull: &PullImages) -> Result<(), ActionError> {
+        if self.context.dry {
+            return Ok(());
+        }
+        let runtime = self.fx.runtimes.writer(&pull.socket);
+        let mut failures = Vec::new();
+        if pull.serial {
+            for (n, image) in pull.images.iter().enumerate() {
+                self.fx.output.progress(&format!("image {} of {}: {image}", n + 1, pull.images.len()));
+                failures.extend(self.pull_one(&*runtime, image, pull.always).await.err());
+            }
+        } else {
+            let all = pull.images.iter().map(|image| self.pull_one(&*runtime, image, pull.always));
+            failures.extend(futures::future::join_all(all).await.into_iter().filter_map(Result::err));
+        }
+        self.fx.output.progress("");
+        if failures.is_empty() {
+            return Ok(());
+        }
+        if pull.ignore_errors {
+            for failure in failures {
+                self.fx.output.note(&format!("\t[WARNING ImagePull]: {failure}"));
+            }
+            return Ok(());
+        }
+        Err(ActionError::Pull(failures))
+    }
+
+    /// Upstream tries five times within milliseconds (quirk 23): a registry that stumbles needs a moment.
+    async fn pull_one(&self, runtime: &dyn WriteRuntime, image: &str, always: bool) -> Result<(), String> {
+        if !always {
+            match runtime.image_present(image).await {
+                Ok(true) => {
+                    tracing::debug!(image, "image exists");
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(error @ RuntimeError::Unreachable { .. }) => {
+                    return Err(format!("failed to pull image {image}: {error}"));
+                }
+                Err(error) => {
+                    let text = format!("Failed to get image status, image: {image:?}, error: {error}");
+                    self.fx.output.warn(&text);
+                }
+            }
+        }
+        let mut pause = Duration::from_millis(250);
+        for attempt in 1.. {
+            match runtime.pull(image).await {
+                Ok(()) => return Ok(()),
+                Err(error) if attempt == PULL_TRIES => {
+                    return Err(format!("failed to pull image {image}: {error}"));
+                }
+                Err(error) => tracing::debug!(image, attempt, %error, "pull failed"),
+            }
+            self.fx.clock.pause(pause).await;
+            pause *= 2;
+        }
+        Ok(())
+    }
+
+    // --- objects ----------------------------------------------------------------------------------------------
+
+    async fn apply(&self, how: Apply, resource: Resource, object: &Value) -> Result<(), ActionError> {
+        let (namespace, name) = identity(object);
+        let api = &*self.api;
+        let create = || self.retry("create", resource, namespace, name, || api.create(resource, object));
+        let update = || self.retry("update", resource, namespace, name, || api.update(resource, object));
+        let get = || self.retry("get", resource, namespace, name, || api.get(resource, namespace, name));
+        let exists = |e: &ActionError| matches!(e, ActionError::Api { source: ApiError::AlreadyExists(_), .. });
+        match how {
+            Apply::CreateOnly => create().await.map(drop),
+            Apply::CreateOrUpdate => match create().await {
+                Err(error) if exists(&error) => {
+                    // A service keeps its cluster IP and version: an update without them is refused.
+                    let current = get().await?;
+                    let object = carry_over(resource, object, current.as_ref());
+                    self.retry("update", resource, namespace, name, || api.update(resource, &object))
+                        .await
+                        .map(drop)
+                }
+                other => other.map(drop),
+            },
+            Apply::CreateOrMerge => match create().await {
+                Err(error) if exists(&error) => {
+                    self.retry("update", resource, namespace, name, || async {
+                        let mut current = api.get(resource, namespace, name).await?.unwrap_or_default();
+                        merge_data(&mut current, object);
+                        api.update(resource, &current).await
+                    })
+                    .await
+                    .map(drop)
+                }
+                other => other.map(drop),
+            },
+            Apply::CreateOrRetain => match get().await? {
+                Some(_) => Ok(()),
+                None => match create().await {
+                    Err(error) if exists(&error) => Ok(()),
+                    other => other.map(drop),
+                },
+            },
+            Apply::GetThenCreateOrUpdate => match get().await? {
+                Some(_) => update().await.map(drop),
+                None => create().await.map(drop),
+            },
+        }
+    }
+
+    /// Repeats a request with growing pauses while that may help, within the limit for one API operation.
+    async fn retry<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        verb: &'static str,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        request: impl Fn() -> F,
+    ) -> Result<T, ActionError> {
+        let end = self.fx.clock.elapsed() + self.context.api_limit;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match request().await {
+                Ok(value) => return Ok(value),
+                // RBAC and namespaces of a young cluster appear a moment after its API server answers.
+                Err(error)
+                    if self.fx.clock.elapsed() < end
+                        && (error.is_transient()
+                            || matches!(error, ApiError::Forbidden(_))
+                            || (verb == "create" && matches!(error, ApiError::NotFound(_)))) =>
+                {
+                    tracing::debug!(verb, resource = resource.plural, name, %error, "trying again");
+                }
+                Err(source) => {
+                    let place = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
+                    let object = format!("{} {place}{name}", resource.kind);
+                    return Err(ActionError::Api { verb, object, source });
+                }
+            }
+            self.fx.clock.pause(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    async fn mark(
+        &self,
+        name: &str,
+        labels: &[(String, String)],
+        annotations: &[(String, String)],
+        taints: &[Value],
+    ) -> Result<(), ActionError> {
+        let api = &*self.api;
+        // The kubelet registers the node and labels it with its host name; until then there is nothing to patch.
+        // A node that never gets there is an error: upstream reports success (quirk 9).
+        self.retry("patch", NODES, "", name, || async {
+            let node = api.get(NODES, "", name).await?;
+            let node = node.ok_or_else(|| ApiError::Unreachable(format!("node {name:?} has not registered")))?;
+            if node["metadata"]["labels"]["kubernetes.io/hostname"].is_null() {
+                let text = format!("node {name:?} has no label kubernetes.io/hostname yet");
+                return Err(ApiError::Unreachable(text));
+            }
+            let mut patch = json!({});
+            if !labels.is_empty() {
+                patch["metadata"]["labels"] = labels.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+            }
+            if !annotations.is_empty() {
+                patch["metadata"]["annotations"] =
+                    annotations.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+            }
+            let others = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+            let mut wanted = taints.to_vec();
+            wanted.extend(others.into_iter().filter(|t| !taints.contains(t)));
+            if !taints.is_empty() {
+                patch["spec"]["taints"] = Value::Array(wanted);
+            }
+            api.patch(NODES, "", name, &patch).await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go: EnsureAdminClusterRoleBinding.
+    async fn bind_admin(&self, binding: &Value, super_admin: &std::path::Path) -> Result<(), ActionError> {
+        if self.context.dry {
+            return Ok(());
+        }
+        let path = &self.context.access.kubeconfig;
+        let failed = |reason: String| ActionError::BindAdmin { path: path.clone(), reason };
+        let end = self.fx.clock.elapsed() + self.context.api_limit;
+        let mut pause = Duration::from_millis(50);
+        let breakglass = self.fx.files.exists(super_admin).then(|| {
+            self.fx.cluster.writer(&Access { kubeconfig: super_admin.to_owned(), ..self.context.access.clone() })
+        });
+        let mut as_super = false;
+        loop {
+            let api = match &breakglass {
+                Some(api) if as_super => &**api,
+                _ => &*self.api,
+            };
+            match api.create(CLUSTER_ROLE_BINDINGS, binding).await {
+                Ok(_) | Err(ApiError::AlreadyExists(_)) => return Ok(()),
+                Err(ApiError::Forbidden(_)) if !as_super && breakglass.is_some() => {
+                    as_super = true;
+                    continue;
+                }
+                Err(ApiError::Forbidden(_)) if breakglass.is_none() => {
+                    let name = identity(binding).1;
+                    let file = super_admin.display();
+                    return Err(failed(format!(
+                        "the ClusterRoleBinding {name} is missing and {file} does not exist to create it"
+                    )));
+                }
+                Err(error) if self.fx.clock.elapsed() >= end => {
+                    return Err(failed(format!("unable to create ClusterRoleBinding: {error}")));
+                }
+                Err(error) => tracing::debug!(%error, "binding the administrators: trying again"),
+            }
+            self.fx.clock.pause(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+}
+
+/// Tries to pull one image. cmd/kubeadm/app/constants/constants.go: PullImageRetry.
+const PULL_TRIES: u32 = 5;
+
+/// Sets our `data` keys in an object that exists and keeps the others.
+fn merge_data(current: &mut Value, ours: &Value) {
+    for (key, value) in ours["data"].as_object().into_iter().flatten() {
+        current["data"][key] = value.clone();
+    }
+}
+
+/// Takes over from an existing Service what the API server set and refuses to see changed.
+fn carry_over(resource: Resource, object: &Value, current: Option<&Value>) -> Value {
+    let mut object = object.clone();
+    if let (crate::resource::SERVICES, Some(current)) = (resource, current) {
+        object["metadata"]["resourceVersion"] = current["metadata"]["resourceVersion"].clone();
+    }
+    object
+}

@@ -1,0 +1,193 @@
+//! The spec: what `init` will do, fully resolved. No option is left to default, the version is pinned, addresses and
+//! runtime are detected, tokens chosen, and the facts of the target release attached.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use kubeadm_config::types::{ClusterConfiguration, InitConfiguration};
+use kubeadm_pki::KeyAlgorithm;
+use kubeadm_release::{Release, Version};
+use serde_json::Value;
+
+use crate::ports::Access;
+
+/// Where files belong, and where a dry run puts them instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// `certificatesDir`.
+    pub pki: PathBuf,
+    /// Directory of the kubeconfig files (`--kubeconfig-dir`).
+    pub kubeconfigs: PathBuf,
+    /// The folder of a dry run; `None` in a real one.
+    pub landing: Option<PathBuf>,
+}
+
+/// Directory of the static pod manifests.
+pub const MANIFESTS: &str = "/etc/kubernetes/manifests";
+/// kubeadm's own directory.
+pub const KUBERNETES: &str = "/etc/kubernetes";
+/// Working directory of the kubelet.
+pub const KUBELET: &str = "/var/lib/kubelet";
+/// Default of `--kubeconfig` where a phase has it, and where `admin.conf` is written.
+pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+
+impl Layout {
+    /// Where a file lands and how its path is shown: itself, or in a dry run a path inside its folder. Certificates
+    /// lie at the top of that folder (`etcd/ca.crt` in `etcd/`), all other files there by name.
+    pub fn shown(&self, path: &Path) -> PathBuf {
+        let Some(landing) = &self.landing else { return path.to_owned() };
+        if let Ok(inside) = path.strip_prefix(&self.pki) {
+            // `join("")` would add a slash to the folder itself.
+            return if inside.as_os_str().is_empty() { landing.clone() } else { landing.join(inside) };
+        }
+        let folders: [&Path; 4] =
+            [&self.kubeconfigs, Path::new(MANIFESTS), Path::new(KUBELET), Path::new(KUBERNETES)];
+        match path.file_name() {
+            _ if folders.contains(&path) => landing.clone(),
+            Some(name) => landing.join(name),
+            None => landing.clone(),
+        }
+    }
+
+    /// A file of the certificates directory.
+    pub fn pki_file(&self, name: &str) -> PathBuf {
+        self.pki.join(name)
+    }
+
+    /// A kubeconfig file.
+    pub fn kubeconfig(&self, name: &str) -> PathBuf {
+        self.kubeconfigs.join(name)
+    }
+
+    /// A static pod manifest.
+    pub fn manifest(&self, component: &str) -> PathBuf {
+        Path::new(MANIFESTS).join(format!("{component}.yaml"))
+    }
+}
+
+/// A component configuration: a tree of somebody else's API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentConfig {
+    /// The resolved tree.
+    pub value: Value,
+    /// Whether the user gave a document of it; then it carries no checksum, and upgrades leave it alone.
+    pub user_supplied: bool,
+}
+
+/// Names in `--ignore-preflight-errors`, lower-cased; `all` is every check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ignored(pub std::collections::BTreeSet<String>);
+
+impl Ignored {
+    /// Whether a check's errors are only warnings.
+    pub fn covers(&self, check: &str) -> bool {
+        self.0.contains("all") || self.0.contains(&check.to_lowercase())
+    }
+}
+
+/// Everything `init` and its phases know of the wish.
+#[derive(Debug, Clone)]
+pub struct InitSpec {
+    /// Facts of the target minor.
+    pub release: Release,
+    /// The target version.
+    pub version: Version,
+    /// Resolved InitConfiguration: node name, CRI socket, taints, tokens, advertise address.
+    pub init: InitConfiguration,
+    /// Resolved ClusterConfiguration.
+    pub cluster: ClusterConfiguration,
+    /// `localAPIEndpoint.advertiseAddress`, parsed.
+    pub advertise_address: IpAddr,
+    /// Kubelet configuration.
+    pub kubelet: ComponentConfig,
+    /// kube-proxy configuration.
+    pub kube_proxy: ComponentConfig,
+    /// Where files belong.
+    pub layout: Layout,
+    /// The key algorithm of all new keys.
+    pub algorithm: KeyAlgorithm,
+    /// How API requests are made.
+    pub access: Access,
+    /// Whether `access` is the administrator's own file that `init` makes; then the first request binds the
+    /// administrators' group.
+    pub binds_admin: bool,
+    /// `ca.crt` is there without `ca.key`.
+    pub external_ca: bool,
+    /// `front-proxy-ca.crt` is there without its key.
+    pub external_front_proxy_ca: bool,
+    /// `--upload-certs`.
+    pub upload_certs: bool,
+    /// The key certificates are uploaded with (64 hex digits): given, or made when they are to be uploaded.
+    pub certificate_key: Option<String>,
+    /// Whether the key was given by the user.
+    pub certificate_key_given: bool,
+    /// `--skip-certificate-key-print`.
+    pub skip_certificate_key_print: bool,
+    /// `--skip-token-print`.
+    pub skip_token_print: bool,
+    /// Checks whose errors are warnings.
+    pub ignored: Ignored,
+    /// Directory of patches.
+    pub patches: Option<PathBuf>,
+    /// `*_proxy` variables for control-plane containers and kube-proxy, sorted by name.
+    pub proxy_env: Vec<(String, String)>,
+    /// Version of this kubeadm, for the skew checks.
+    pub kubeadm_version: Version,
+    /// Warnings that resolving gave, in order; printed before the first phase.
+    pub warnings: Vec<String>,
+}
+
+impl InitSpec {
+    /// Name of the node.
+    pub fn node_name(&self) -> &str {
+        &self.init.node_registration.name
+    }
+
+    /// `https://ADVERTISE:PORT`.
+    pub fn local_endpoint(&self) -> String {
+        format!("https://{}", host_port(&self.advertise_address.to_string(), self.bind_port()))
+    }
+
+    /// `https://` + `controlPlaneEndpoint`, or the local endpoint where there is none.
+    pub fn control_plane_endpoint(&self) -> String {
+        match self.cluster.control_plane_endpoint.as_str() {
+            "" => self.local_endpoint(),
+            given => format!("https://{given}"),
+        }
+    }
+
+    /// Port of the API server.
+    pub fn bind_port(&self) -> u16 {
+        // Validated to 1–65535 before a spec exists.
+        u16::try_from(self.init.local_api_endpoint.bind_port).unwrap_or(6443)
+    }
+
+    /// Whether etcd runs on this node.
+    pub fn local_etcd(&self) -> bool {
+        self.cluster.etcd.external.is_none()
+    }
+}
+
+/// `host:port`, IPv6 in brackets.
+pub fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_is_flat() {
+        let real = Layout { pki: "/etc/kubernetes/pki".into(), kubeconfigs: KUBERNETES.into(), landing: None };
+        let dry = Layout { landing: Some("/tmp/d".into()), ..real.clone() };
+        let shown = |p: &str| dry.shown(Path::new(p)).display().to_string();
+        assert_eq!(real.shown(Path::new("/etc/kubernetes/pki")), Path::new("/etc/kubernetes/pki"));
+        assert_eq!(shown("/etc/kubernetes/pki"), "/tmp/d");
+        assert_eq!(shown("/etc/kubernetes/pki/etcd/ca.crt"), "/tmp/d/etcd/ca.crt");
+        assert_eq!(shown("/etc/kubernetes/manifests"), "/tmp/d");
+        assert_eq!(shown("/etc/kubernetes/manifests/etcd.yaml"), "/tmp/d/etcd.yaml");
+        assert_eq!(shown("/var/lib/kubelet/config.yaml"), "/tmp/d/config.yaml");
+        assert_eq!(shown("/etc/kubernetes/admin.conf"), "/tmp/d/admin.conf");
+    }
+}

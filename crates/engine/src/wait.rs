@@ -1,0 +1,214 @@
+//! Waiting for the kubelet and the control plane, on events and short polls, with an eye on what goes wrong.
+//!
+//! Upstream waits four minutes and then tells the user to look at logs. Here each turn also looks at the kubelet's
+//! service and at the containers of the static pods ([`crate::diagnose`]); a cause that time will not cure ends the
+//! wait at once, and every failure names what was found.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use kubeadm_config::duration::GoDuration;
+
+use crate::diagnose::{self, Finding};
+use crate::plan::{ComponentHealth, WaitControlPlane};
+use crate::ports::*;
+
+/// The first pause between two polls; it doubles up to [`SLOW`]. A container event ends a pause early.
+const QUICK: Duration = Duration::from_millis(25);
+const SLOW: Duration = Duration::from_millis(250);
+/// How often the state of services and containers is looked at.
+const LOOK: Duration = Duration::from_millis(1000);
+
+/// A wait that was in vain.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// The kubelet did not answer.
+    #[error("failed while waiting for the kubelet to start: {reason}{}", report(findings))]
+    Kubelet {
+        /// The last answer, or that there is none.
+        reason: String,
+        /// What was found to be wrong.
+        findings: Vec<Finding>,
+    },
+    /// Components did not answer.
+    #[error("failed while waiting for the control plane to start: {}{}", failures.join(", "), report(findings))]
+    ControlPlane {
+        /// Per component: the last answer.
+        failures: Vec<String>,
+        /// What was found to be wrong.
+        findings: Vec<Finding>,
+        /// CRI socket, for the help text.
+        socket: String,
+    },
+}
+
+impl WaitError {
+    /// What was found to be wrong.
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Kubelet { findings, .. } | Self::ControlPlane { findings, .. } => findings,
+        }
+    }
+
+    /// Upstream's advice, for a failure whose cause was not found.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Kubelet { .. } => KUBELET_HELP.into(),
+            Self::ControlPlane { socket, .. } => CONTROL_PLANE_HELP.replace("SOCKET", socket),
+        }
+    }
+}
+
+fn report(findings: &[Finding]) -> String {
+    findings.iter().map(|f| format!("\n{f}")).collect()
+}
+
+/// cmd/kubeadm/app/cmd/phases/init/waitcontrolplane.go, 1.37.
+const KUBELET_HELP: &str = "
+Unfortunately, an error has occurred, likely caused by:
+\t- The kubelet is not running
+\t- The kubelet is unhealthy due to a misconfiguration of the node in some way (required cgroups disabled)
+
+If you are on a systemd-powered system, you can try to troubleshoot the error with the following commands:
+\t- 'systemctl status kubelet'
+\t- 'journalctl -xeu kubelet'
+";
+
+/// cmd/kubeadm/app/cmd/phases/init/waitcontrolplane.go, 1.37.
+const CONTROL_PLANE_HELP: &str = "
+A control plane component may have crashed or exited when started by the container runtime.
+To troubleshoot, list all containers using your preferred container runtimes CLI.
+Here is one example how you may list all running Kubernetes containers by using crictl:
+\t- 'crictl --runtime-endpoint SOCKET ps -a | grep kube | grep -v pause'
+\tOnce you have found the failing container, you can inspect its logs with:
+\t- 'crictl --runtime-endpoint SOCKET logs CONTAINERID'
+";
+
+/// Waits for the kubelet, then for all components at once.
+pub async fn control_plane(
+    wait: &WaitControlPlane,
+    view: View<'_>,
+    output: &dyn Output,
+) -> Result<(), WaitError> {
+    kubelet(wait, view, output).await?;
+    components(wait, view, output).await
+}
+
+async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
+    let Some(url) = &wait.kubelet_health else {
+        output.say("[kubelet-check] Skipping the kubelet health check because the healthz port is set to 0");
+        return Ok(());
+    };
+    let limit = go_seconds(wait.kubelet_limit);
+    output.say(&format!("[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to {limit}"));
+    let start = view.clock.elapsed();
+    let (mut pause, mut next_look) = (QUICK, start + LOOK);
+    loop {
+        let reason = match get(view, url).await {
+            Ok(200) => {
+                let took = go_millis(view.clock.elapsed() - start);
+                output.say(&format!("[kubelet-check] The kubelet is healthy after {took}"));
+                return Ok(());
+            }
+            Ok(code) => format!("The HTTP call equal to 'curl -sSL {url}' returned status code: {code}"),
+            Err(error) => format!("The HTTP call equal to 'curl -sSL {url}' returned error: {error}"),
+        };
+        let now = view.clock.elapsed();
+        let late = now - start >= wait.kubelet_limit;
+        if late || now >= next_look {
+            output.progress("waiting for the kubelet to answer");
+            let findings = diagnose::kubelet(view, now - start).await;
+            if late || !findings.is_empty() {
+                let took = go_millis(now - start);
+                output.progress("");
+                output.say(&format!("[kubelet-check] The kubelet is not healthy after {took}"));
+                return Err(WaitError::Kubelet { reason, findings });
+            }
+            next_look = now + LOOK;
+        }
+        view.clock.pause(pause).await;
+        pause = (pause * 2).min(SLOW);
+    }
+}
+
+async fn components(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
+    let limit = go_seconds(wait.components_limit);
+    output.say(&format!(
+        "[control-plane-check] Waiting for healthy control plane components. This can take up to {limit}"
+    ));
+    for component in &wait.components {
+        output.say(&format!("[control-plane-check] Checking {} at {}", component.name, component.url));
+    }
+    let start = view.clock.elapsed();
+    let mut pending: Vec<&ComponentHealth> = wait.components.iter().collect();
+    let (mut pause, mut next_look) = (QUICK, start + LOOK);
+    let mut watch = diagnose::Watch::default();
+    loop {
+        let answers = join_all(pending.iter().map(|c| health(view, c))).await;
+        let took = go_millis(view.clock.elapsed() - start);
+        let mut failures = Vec::new();
+        let mut still = Vec::new();
+        for (component, answer) in pending.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => output
+                    .say(&format!("[control-plane-check] {} is healthy after {took}", component.name)),
+                Err(reason) => {
+                    failures.push(format!("{} check failed at {}: {reason}", component.name, component.url));
+                    still.push(component);
+                }
+            }
+        }
+        pending = still;
+        if pending.is_empty() {
+            output.progress("");
+            return Ok(());
+        }
+        let now = view.clock.elapsed();
+        let late = now - start >= wait.components_limit;
+        if late || now >= next_look {
+            let names: Vec<&str> = pending.iter().map(|c| c.name.as_str()).collect();
+            let look = watch.look(view, &wait.manifests, &names, now - start, late).await;
+            output.progress(&look.progress);
+            if late || !look.findings.is_empty() {
+                output.progress("");
+                for name in names {
+                    output.say(&format!("[control-plane-check] {name} is not healthy after {took}"));
+                }
+                let socket = wait.socket.clone();
+                return Err(WaitError::ControlPlane { failures, findings: look.findings, socket });
+            }
+            next_look = now + LOOK;
+        }
+        view.runtime.changed(pause).await;
+        pause = (pause * 2).min(SLOW);
+    }
+}
+
+async fn health(view: View<'_>, component: &ComponentHealth) -> Result<(), String> {
+    if component.with_credentials {
+        let path = component.url.rsplit('/').next().unwrap_or_default();
+        return view.api.get_path(&format!("/{path}")).await.map(drop).map_err(|e| e.to_string());
+    }
+    match get(view, &component.url).await {
+        Ok(200) => Ok(()),
+        Ok(code) => Err(format!("status {code}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Health endpoints are on this host and serve self-signed certificates: no proxy, no verification.
+async fn get(view: View<'_>, url: &str) -> Result<u16, HttpError> {
+    let timeout = Duration::from_secs(10);
+    let request = HttpGet { url: url.into(), timeout, proxy: false, trust: HttpTrust::Unverified };
+    Ok(view.net.get(&request).await?.status)
+}
+
+/// `501.5ms`, `4m0.5s`: elapsed times as upstream prints them, to the tenth of a millisecond.
+fn go_millis(time: Duration) -> String {
+    let rounded = Duration::from_micros(time.as_micros() as u64 / 100 * 100);
+    GoDuration::from(rounded).to_string()
+}
+
+fn go_seconds(time: Duration) -> String {
+    GoDuration::from(time).to_string()
+}
