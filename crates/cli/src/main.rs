@@ -1,2 +1,7 @@
 //! The kubeadm binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubeadm_cli::main()
+}

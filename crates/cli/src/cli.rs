@@ -1,0 +1,299 @@
+//! The tree of commands: what there is, with which flags. Parsing ([`crate::parse`]), help and completion
+//! ([`crate::help`]) and dispatch ([`crate::commands`]) all walk this one tree.
+//!
+//! The part below `init phase` is made from the engine's phase tree, so a phase is named in one place only.
+//! A command that does not exist yet is absent.
+
+use crate::flags::{self, Flag};
+
+/// A command.
+#[derive(Debug)]
+pub struct Node {
+    /// Its word.
+    pub name: &'static str,
+    /// Other words for it.
+    pub aliases: &'static [&'static str],
+    /// One line of help.
+    pub about: &'static str,
+    /// The rest of its help.
+    pub details: String,
+    /// Words it takes after itself, as shown in help.
+    pub usage: &'static str,
+    /// Its own flags.
+    pub flags: Vec<&'static Flag>,
+    /// Flags that its children have too.
+    pub persistent: Vec<&'static Flag>,
+    /// How many words it takes.
+    pub args: Args,
+    /// Left out of lists.
+    pub hidden: bool,
+    /// What it does.
+    pub verb: Verb,
+    /// Commands below it.
+    pub children: Vec<Node>,
+}
+
+/// Words that a command takes besides flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Args {
+    /// None.
+    None,
+    /// Up to so many.
+    AtMost(usize),
+    /// Any; the command itself looks at them.
+    Any,
+}
+
+/// What a command does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    /// Shows its help.
+    Help,
+    /// Shows its help and fails: one of its commands is needed.
+    Group,
+    /// `help COMMAND`
+    HelpOf,
+    /// `completion SHELL`
+    Completion,
+    /// `version`
+    Version,
+    /// `init`
+    Init,
+    /// `init phase …`, with the path of the phase.
+    InitPhase(String),
+    /// `token generate`
+    TokenGenerate,
+    /// `token create`
+    TokenCreate,
+    /// `token list`
+    TokenList,
+    /// `token delete`
+    TokenDelete,
+    /// `config print …`
+    ConfigPrint(Defaults),
+    /// `config validate`
+    ConfigValidate,
+    /// `config migrate`
+    ConfigMigrate,
+    /// `config images list`
+    ImagesList,
+    /// `config images pull`
+    ImagesPull,
+}
+
+/// The kinds of `config print`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defaults {
+    /// InitConfiguration and ClusterConfiguration.
+    Init,
+    /// JoinConfiguration.
+    Join,
+    /// ResetConfiguration.
+    Reset,
+    /// UpgradeConfiguration.
+    Upgrade,
+}
+
+impl Node {
+    fn new(name: &'static str, about: &'static str, verb: Verb) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            about,
+            details: String::new(),
+            usage: "",
+            flags: Vec::new(),
+            persistent: Vec::new(),
+            args: Args::None,
+            hidden: false,
+            verb,
+            children: Vec::new(),
+        }
+    }
+
+    fn group(name: &'static str, about: &'static str, children: Vec<Node>) -> Self {
+        Self { children, ..Self::new(name, about, Verb::Group) }
+    }
+
+    fn flags(self, names: &[&str]) -> Self {
+        Self { flags: names.iter().map(|n| flags::by_name(n)).collect(), ..self }
+    }
+
+    fn persistent(self, names: &[&str]) -> Self {
+        Self { persistent: names.iter().map(|n| flags::by_name(n)).collect(), ..self }
+    }
+
+    fn details(self, details: impl Into<String>) -> Self {
+        Self { details: details.into(), ..self }
+    }
+
+    /// The command below this one that a word names.
+    pub fn child(&self, word: &str) -> Option<&Node> {
+        self.children.iter().find(|c| c.name == word || c.aliases.contains(&word))
+    }
+}
+
+/// Flags of `init` itself. cmd/kubeadm/app/cmd/init.go: AddInitConfigFlags and friends, 1.37.
+const INIT: &[&str] = &[
+    "apiserver-advertise-address",
+    "apiserver-bind-port",
+    "apiserver-cert-extra-sans",
+    "cert-dir",
+    "certificate-key",
+    "config",
+    "control-plane-endpoint",
+    "cri-socket",
+    "dry-run",
+    "feature-gates",
+    "ignore-preflight-errors",
+    "image-repository",
+    "kubernetes-version",
+    "node-name",
+    "patches",
+    "pod-network-cidr",
+    "service-cidr",
+    "service-dns-domain",
+    "skip-certificate-key-print",
+    "skip-phases",
+    "skip-token-print",
+    "token",
+    "token-ttl",
+    "upload-certs",
+];
+const STRUCTURED: [&str; 3] = ["allow-missing-template-keys", "output", "show-managed-fields"];
+
+/// The whole tree.
+pub fn tree() -> Node {
+    let mut root = Node::new("kubeadm", "kubeadm: easily bootstrap a secure Kubernetes cluster", Verb::Help);
+    root.details = "Make a control plane on this machine:\n\n    sudo kubeadm init\n\nThen install a pod network, and run the \
+        'kubeadm join' command that init printed on every other machine.\n"
+        .into();
+    root.children = vec![
+        Node {
+            usage: "[bash|zsh|fish]",
+            args: Args::Any,
+            ..Node::new(
+                "completion",
+                "Output shell completion code for the specified shell",
+                Verb::Completion,
+            )
+        }
+        .details("Load it into the running shell with:\n\n    source <(kubeadm completion bash)\n"),
+        config(),
+        init(),
+        token(),
+        Node {
+            flags: vec![&flags::VERSION_OUTPUT],
+            ..Node::new("version", "Print the version of kubeadm", Verb::Version)
+        },
+        Node {
+            usage: "[command]",
+            args: Args::Any,
+            hidden: true,
+            ..Node::new("help", "Help about any command", Verb::HelpOf)
+        },
+    ];
+    root
+}
+
+fn config() -> Node {
+    let print = |name, about, kind| Node::new(name, about, Verb::ConfigPrint(kind));
+    Node::group(
+        "config",
+        "Manage configuration for a kubeadm cluster persisted in a ConfigMap in the cluster",
+        vec![
+            Node::group(
+                "images",
+                "Interact with container images used by kubeadm",
+                vec![
+                    Node::new("list", "Print a list of images kubeadm will use", Verb::ImagesList)
+                        .flags(&["config", "feature-gates", "image-repository", "kubernetes-version"])
+                        .and(&STRUCTURED),
+                    Node::new("pull", "Pull images used by kubeadm", Verb::ImagesPull).flags(&[
+                        "config",
+                        "cri-socket",
+                        "feature-gates",
+                        "image-repository",
+                        "kubernetes-version",
+                    ]),
+                ],
+            ),
+            Node::new(
+                "migrate",
+                "Read an older version of the kubeadm configuration API types from a file, and output the similar config object for the newer version",
+                Verb::ConfigMigrate,
+            )
+            .flags(&["allow-experimental-api", "new-config", "old-config"]),
+            Node::group(
+                "print",
+                "Print configuration",
+                vec![
+                    print("init-defaults", "Print default init configuration, that can be used for 'kubeadm init'", Defaults::Init)
+                        .flags(&["component-configs"]),
+                    print("join-defaults", "Print default join configuration, that can be used for 'kubeadm join'", Defaults::Join),
+                    print("reset-defaults", "Print default reset configuration, that can be used for 'kubeadm reset'", Defaults::Reset),
+                    print(
+                        "upgrade-defaults",
+                        "Print default upgrade configuration, that can be used for 'kubeadm upgrade'",
+                        Defaults::Upgrade,
+                    ),
+                ],
+            ),
+            Node::new("validate", "Read a file containing the kubeadm configuration API and report any errors", Verb::ConfigValidate)
+                .flags(&["allow-deprecated-api", "allow-experimental-api", "config"]),
+        ],
+    )
+    .persistent(&["kubeconfig"])
+}
+
+fn token() -> Node {
+    Node::group(
+        "token",
+        "Manage bootstrap tokens",
+        vec![
+            Node {
+                usage: "[token]",
+                args: Args::AtMost(1),
+                ..Node::new("create", "Create bootstrap tokens on the server", Verb::TokenCreate)
+            }
+            .details("Without a token a random one is made. It is printed on standard output.\n")
+            .flags(&[
+                "certificate-key",
+                "config",
+                "description",
+                "groups",
+                "print-join-command",
+                "ttl",
+                "usages",
+            ]),
+            Node {
+                usage: "[token-value] ...",
+                args: Args::Any,
+                ..Node::new("delete", "Delete bootstrap tokens on the server", Verb::TokenDelete)
+            }
+            .details("A token is named by its whole text or by its id, the six characters before the dot.\n"),
+            Node::new(
+                "generate",
+                "Generate and print a bootstrap token, but do not create it on the server",
+                Verb::TokenGenerate,
+            ),
+            Node::new("list", "List bootstrap tokens on the server", Verb::TokenList).flags(&STRUCTURED),
+        ],
+    )
+    .persistent(&["dry-run", "kubeconfig"])
+}
+
+fn init() -> Node {
+    Node {
+        children: vec![],
+        ..Node::new("init", "Run this command in order to set up the Kubernetes control plane", Verb::Init)
+            .flags(INIT)
+    }
+}
+
+impl Node {
+    fn and(mut self, names: &[&str]) -> Self {
+        self.flags.extend(names.iter().map(|n| flags::by_name(n)));
+        self
+    }
+}

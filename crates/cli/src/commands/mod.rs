@@ -1,0 +1,52 @@
+//! One module per verb. A verb starts what it needs itself: `version` and `token generate` read no file and
+//! build no client.
+
+mod completion;
+mod token;
+pub(crate) mod version;
+
+use crate::cli::{Node, Verb};
+use crate::error::CommandError;
+use crate::parse::{Call, UsageError};
+use crate::{help, output};
+
+/// Runs the command of a call.
+pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
+    if call.flags.bool("help") {
+        output::text_as_is(&help::render(&call.path));
+        return Ok(());
+    }
+    match &call.node().verb {
+        Verb::Help => {
+            output::text_as_is(&help::render(&call.path));
+            Ok(())
+        }
+        Verb::Group => {
+            output::text_as_is(&help::render(&call.path));
+            Err(UsageError::NoSubcommand.into())
+        }
+        Verb::HelpOf => help_of(call, root),
+        Verb::Completion => completion::run(call, root),
+        Verb::Version => version::run(call),
+        Verb::TokenGenerate => token::generate(),
+        _ => Err(CommandError::new("absent")),
+    }
+}
+
+fn help_of(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
+    let mut path = vec![root];
+    for word in &call.args {
+        match path[path.len() - 1].child(word) {
+            Some(child) => path.push(child),
+            None => return Err(CommandError::new(format!("unknown help topic {:?}", call.args.join(" ")))),
+        }
+    }
+    output::text_as_is(&help::render(&path));
+    Ok(())
+}
+
+/// Runs a future on this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(future)
+}

@@ -1,0 +1,84 @@
+//! Help and completion, drawn by clap from the tree of [`crate::cli`]. Nothing is parsed here.
+
+use clap::{Arg, ArgAction, Command};
+
+use crate::cli::{Node, Verb};
+use crate::flags::{Flag, Kind};
+use crate::parse::flags_of;
+
+/// The help of the last command of a path.
+pub fn render(path: &[&Node]) -> String {
+    let words = path.iter().map(|n| n.name).collect::<Vec<_>>().join(" ");
+    let mut command = command(path, false).bin_name(&words);
+    // Without this clap leaves the path out of the usage line.
+    command = command.display_name(&words);
+    command.render_long_help().to_string()
+}
+
+/// The whole tree as a clap command, for completion scripts.
+pub fn complete_tree(root: &Node) -> Command {
+    command(&[root], true)
+}
+
+fn command(path: &[&Node], deep: bool) -> Command {
+    let Some((node, parents)) = path.split_last() else { return Command::new("kubeadm") };
+    let mut flags = flags_of(path);
+    flags.sort_by_key(|f| f.name);
+    let global = ["rootfs", "v", "vmodule", "help"];
+    let mut command = Command::new(node.name)
+        .about(node.about)
+        .visible_aliases(node.aliases.iter().copied())
+        .hide(node.hidden)
+        .disable_help_flag(true)
+        .disable_help_subcommand(true)
+        .disable_version_flag(true)
+        .term_width(110)
+        .subcommand_required(node.verb == Verb::Group);
+    if !node.details.is_empty() {
+        command = command.after_long_help(node.details.clone());
+    }
+    for flag in flags.iter().filter(|f| parents.is_empty() || !deep || !global.contains(&f.name)) {
+        let heading = global.contains(&flag.name).then_some("Global options");
+        command =
+            command.arg(argument(flag).help_heading(heading).global(deep && global.contains(&flag.name)));
+    }
+    if !node.usage.is_empty() {
+        let mut words =
+            Arg::new("words").value_name(node.usage.trim_matches(['[', ']'])).num_args(0..).hide(true);
+        if node.verb == Verb::Completion {
+            words = words.value_parser(["bash", "zsh", "fish"]);
+        }
+        command = command.arg(words);
+        if !deep {
+            let words: Vec<&str> = path.iter().map(|n| n.name).collect();
+            command = command.override_usage(format!("{} {} [OPTIONS]", words.join(" "), node.usage));
+        }
+    }
+    for child in &node.children {
+        let below: Vec<&Node> = path.iter().copied().chain([child]).collect();
+        command = command.subcommand(if deep {
+            self::command(&below, true)
+        } else {
+            Command::new(child.name).about(child.about).hide(child.hidden)
+        });
+    }
+    command
+}
+
+fn argument(flag: &'static Flag) -> Arg {
+    let mut arg = Arg::new(flag.name).long(flag.name).help(flag.help).hide(flag.deprecated.is_some());
+    if let Some(letter) = flag.short {
+        arg = arg.short(letter);
+    }
+    if flag.kind == Kind::Bool {
+        return arg.action(ArgAction::SetTrue);
+    }
+    if flag.name.contains("config") || flag.name.contains("dir") || matches!(flag.name, "patches" | "rootfs")
+    {
+        arg = arg.value_hint(clap::ValueHint::AnyPath);
+    }
+    if !flag.default.is_empty() {
+        arg = arg.default_value(flag.default);
+    }
+    arg.value_name(flag.kind.name())
+}
