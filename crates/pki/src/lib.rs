@@ -28,6 +28,7 @@ pub use existing::{
     Authority, Existing, ExistingError, Files, Leaf, ServiceAccountFiles, Wanted, bounds_warning, is_external_ca,
     missing_sans,
 };
+pub use hex::sha256_hex;
 pub use issue::{CertForm, CertificateRequest, IssueError, Validity, issue, self_signed_ca};
 pub use key::{
     KeyAlgorithm, KeyError, KeyKind, KeySource, PrivateKey, PublicKey, SystemKeys, generate_all,
