@@ -1,2 +1,110 @@
-//! The one entry for people and machines.
-fn main() {}
+//! The one entry for people and machines: `cargo xtask COMMAND`.
+#![allow(clippy::disallowed_methods)]
+
+mod build;
+mod root;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use kubeadm_lab::kubeadm::Kubeadm;
+use kubeadm_lab::{Lab, Result, cluster, progress, releases};
+
+fn main() -> ExitCode {
+    let matches = arguments().get_matches();
+    let result = match matches.subcommand() {
+        Some(("cluster", matches)) => run_cluster(matches),
+        Some(("test", matches)) => test::run(matches),
+        _ => Ok(true),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            progress::plain(format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn arguments() -> Command {
+    let kubeadm = || {
+        Arg::new("kubeadm")
+            .long("kubeadm")
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .help("Use this kubeadm instead of building ours")
+    };
+    Command::new("xtask")
+        .bin_name("cargo xtask")
+        .about("Builds, runs and tests kubeadm on this machine")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("cluster")
+                .about("Makes a one-node cluster on this machine (10 to 20 minutes the first time, under one later)")
+                .arg(
+                    Arg::new("version")
+                        .long("kubernetes-version")
+                        .value_name("VERSION")
+                        .default_value(releases::ALL[0].version)
+                        .help("v1.37.2 or v1.13.12"),
+                )
+                .arg(kubeadm())
+                .subcommand(Command::new("down").about("Removes it, and what tests left"))
+                .subcommand(Command::new("shell").about("Opens a shell on its node")),
+        )
+        .subcommand(
+            Command::new("test")
+                .about("Runs format, lints, unit and golden tests, and the scenarios on real nodes")
+                .arg(Arg::new("names").value_name("NAME").action(ArgAction::Append).help("Only these scenarios"))
+                .arg(flag("all", "Every scenario, not only the short list"))
+                .arg(flag("list", "Lists the scenarios"))
+                .arg(flag("keep", "Leaves the scenarios' nodes running"))
+                .arg(flag("lab-only", "Only the scenarios, and not the static checks before them"))
+                .arg(kubeadm()),
+        )
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// Returns the kubeadm that the arguments name, else ours, built.
+fn kubeadm_of(matches: &ArgMatches) -> Result<Kubeadm> {
+    match matches.get_one::<PathBuf>("kubeadm") {
+        Some(path) => Kubeadm::at(path),
+        None => Kubeadm::at(&build::release()?),
+    }
+}
+
+fn run_cluster(matches: &ArgMatches) -> Result<bool> {
+    let lab = Lab::open();
+    match matches.subcommand_name() {
+        Some("down") => {
+            if !root::have() {
+                return root::again(&["cluster", "down"]);
+            }
+            cluster::down(&lab)?;
+        }
+        Some("shell") => {
+            if !root::have() {
+                return root::again(&["cluster", "shell"]);
+            }
+            cluster::shell(&lab)?;
+        }
+        _ => {
+            let version = matches.get_one::<String>("version").map_or("", String::as_str);
+            let release = releases::find(version)?;
+            let kubeadm = kubeadm_of(matches)?;
+            if !root::have() {
+                let path = kubeadm.path.to_string_lossy();
+                return root::again(&["cluster", "--kubernetes-version", version, "--kubeadm", &path]);
+            }
+            cluster::up(&lab, release, &kubeadm)?;
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,194 @@
+//! Commands with their output and, where one could hang, a limit.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{Error, Result};
+
+/// How long a wait sleeps between two looks at something that raises no event.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What a finished command left.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The command line, for messages.
+    pub command: String,
+    /// Its exit status; 124 when it ran out of time, -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// Wall time.
+    pub took: Duration,
+}
+
+impl Output {
+    /// Returns the output, or the error that tells what the command said last.
+    pub fn success(self) -> Result<Self> {
+        if self.code == 0 {
+            return Ok(self);
+        }
+        Err(Error::Command {
+            outcome: format!("exit status {} after {:.1} s", self.code, self.took.as_secs_f64()),
+            tail: self.tail(25),
+            command: self.command,
+        })
+    }
+
+    /// Returns both streams, standard output first.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Returns the last lines of both streams.
+    #[must_use]
+    pub fn tail(&self, lines: usize) -> String {
+        let text = self.text();
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+/// A command being put together.
+#[derive(Debug)]
+pub struct Run {
+    inner: Command,
+    line: String,
+}
+
+impl Run {
+    /// Starts a command line with its program.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        let line = program.as_ref().to_string_lossy().into_owned();
+        Self { inner: Command::new(program), line }
+    }
+
+    /// Starts a command line that is ended when it takes longer than `limit`.
+    pub fn limited(limit: Duration, program: impl AsRef<OsStr>) -> Self {
+        let mut run = Self::new("timeout");
+        run.inner.args(["-k", "5", &format!("{:.1}", limit.as_secs_f64())]).arg(&program);
+        run.line = program.as_ref().to_string_lossy().into_owned();
+        run
+    }
+
+    /// Runs a script in bash, which stops at its first failure.
+    #[must_use]
+    pub fn script(text: &str) -> Self {
+        let mut run = Self::new("bash");
+        run.inner.args(["-euc", text]);
+        run.line = text.lines().next().unwrap_or_default().to_owned();
+        run
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, args: I) -> Self {
+        for arg in args {
+            self.line.push(' ');
+            self.line.push_str(&arg.as_ref().to_string_lossy());
+            self.inner.arg(arg);
+        }
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.inner.env(name, value);
+        self
+    }
+
+    /// Sets the working folder.
+    #[must_use]
+    pub fn dir(mut self, path: &Path) -> Self {
+        self.inner.current_dir(path);
+        self
+    }
+
+    /// Gives up the wrapper, for what only the standard type can do.
+    #[must_use]
+    pub fn into_inner(self) -> Command {
+        self.inner
+    }
+
+    /// Runs it and returns what it left, whatever its exit status.
+    pub fn output(mut self) -> Result<Output> {
+        let started = Instant::now();
+        let output = self.inner.stdin(Stdio::null()).output().map_err(|e| self.not_started(&e))?;
+        Ok(Output {
+            command: self.line,
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            took: started.elapsed(),
+        })
+    }
+
+    /// Runs it and returns its standard output; another exit status than 0 is an error.
+    pub fn read(self) -> Result<String> {
+        Ok(self.output()?.success()?.stdout)
+    }
+
+    /// Runs it with its output passed on to ours; another exit status than 0 is an error.
+    pub fn show(mut self) -> Result<()> {
+        let status = self.inner.stdin(Stdio::null()).status().map_err(|e| self.not_started(&e))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Error::Command { command: self.line, outcome: status.to_string(), tail: String::new() })
+    }
+
+    fn not_started(&self, error: &std::io::Error) -> Error {
+        Error::Command {
+            command: self.line.clone(),
+            outcome: format!("cannot be started: {error}"),
+            tail: String::new(),
+        }
+    }
+}
+
+/// Looks again and again until `look` returns a value. `look` returns what is still missing as its error text.
+pub fn wait_for<T>(
+    what: &str,
+    limit: Duration,
+    mut look: impl FnMut() -> std::result::Result<T, String>,
+) -> Result<T> {
+    let started = Instant::now();
+    loop {
+        let last = match look() {
+            Ok(found) => return Ok(found),
+            Err(missing) => missing,
+        };
+        if started.elapsed() > limit {
+            return Err(Error::Timeout { what: what.to_owned(), after: limit, last });
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_command_tells_status_and_last_words() {
+        let error = Run::script("echo first; echo last >&2; exit 3").read().unwrap_err().to_string();
+        assert!(error.contains("exit status 3") && error.contains("last"), "{error}");
+    }
+
+    #[test]
+    fn limit_ends_a_command() {
+        let output = Run::limited(Duration::from_millis(200), "sleep").args(["60"]).output().unwrap();
+        assert_eq!(output.code, 124);
+    }
+
+    #[test]
+    fn wait_reports_what_was_missing() {
+        let error = wait_for::<()>("rain", Duration::ZERO, || Err("sun".into())).unwrap_err().to_string();
+        assert!(error.contains("rain") && error.contains("sun"), "{error}");
+    }
+}

@@ -1,0 +1,234 @@
+//! The programs of a cluster, built once from Go modules: static, stripped, stamped with their version.
+//!
+//! A program that exists is not built again. The Go module and build caches lie in the lab's folder too.
+
+use std::path::{Path, PathBuf};
+
+use crate::command::Run;
+use crate::error::At as _;
+use crate::gomod::{self, downloaded};
+use crate::releases::{Release, Source};
+use crate::{Lab, Result, gopath, progress};
+
+/// The programs that a node and its images need.
+pub const NEEDED: &[&str] =
+    &["kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl"];
+
+/// Newer Go for modules, or the first found at the place where Go's own installer puts it.
+fn go_program() -> PathBuf {
+    let installed = Path::new("/usr/local/go/bin/go");
+    let on_path = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("go").exists()));
+    if on_path || !installed.exists() { "go".into() } else { installed.to_owned() }
+}
+
+/// Starts a command of a Go tool with the lab's caches; `program` `go` means the newest.
+pub(crate) fn go(lab: &Lab, program: impl AsRef<Path>) -> Run {
+    let program = program.as_ref();
+    let program = if program == Path::new("go") { go_program() } else { program.to_owned() };
+    Run::new("nice")
+        .args([program.as_os_str()])
+        .env("GOPATH", lab.root().join("go"))
+        .env("GOCACHE", lab.root().join("gocache"))
+        .env("GOFLAGS", "-mod=mod")
+        .env("GOTOOLCHAIN", "local")
+        .env("CGO_ENABLED", "0")
+}
+
+/// Returns Go 1.19, which still builds GOPATH trees and packages of 2018: Debian's, else Go's own by download.
+pub(crate) fn go_1_19(lab: &Lab) -> Result<PathBuf> {
+    let debian = PathBuf::from("/usr/lib/go-1.19/bin/go");
+    if debian.exists() {
+        return Ok(debian);
+    }
+    let root =
+        go(lab, "go").args(["env", "GOROOT"]).env("GOTOOLCHAIN", "go1.19.13").dir(Path::new("/")).read()?;
+    Ok(Path::new(root.trim()).join("bin/go"))
+}
+
+/// Obtains everything that a cluster of `release` runs, and the reference kubeadm when asked for.
+pub fn obtain(lab: &Lab, release: &Release, with_reference: bool) -> Result<()> {
+    let mut wanted = NEEDED.to_vec();
+    if with_reference {
+        wanted.push("kubeadm");
+    }
+    let missing: Vec<&str> = wanted.into_iter().filter(|name| !release.program(lab, name).exists()).collect();
+    if !missing.is_empty() {
+        progress::step(format!(
+            "build {} of {}, once: about {} minutes on two cores",
+            missing.join(", "),
+            release.version,
+            release.build_minutes
+        ));
+        let bin = lab.components(release.version).join("bin");
+        std::fs::create_dir_all(&bin).at("make", &bin)?;
+        match release.source {
+            Source::Modules => build_modules(lab, release, &missing)?,
+            Source::Gopath { pins, instead } => gopath::build(lab, release, pins, instead, &missing)?,
+        }
+    }
+    build_aux(lab)?;
+    if release.aux == "aux-old" {
+        build_aux_old(lab)?;
+    }
+    Ok(())
+}
+
+/// Version stamps as the linker wants them.
+pub(crate) fn stamps(release: &Release, packages: &[&str], commit: &str, date: &str) -> String {
+    let mut flags = "-s -w".to_owned();
+    for package in packages {
+        flags += &format!(
+            " -X {package}.gitVersion={} -X {package}.gitMajor=1 -X {package}.gitMinor={} \
+             -X {package}.gitTreeState=clean -X {package}.gitCommit={commit} -X {package}.buildDate={date}",
+            release.version, release.minor
+        );
+    }
+    flags
+}
+
+fn build_modules(lab: &Lab, release: &Release, programs: &[&str]) -> Result<()> {
+    let folder = lab.components(release.version);
+    progress::during(format!("find the modules of {}", release.version), || {
+        gomod::write(lab, release, &folder)
+    })?;
+    let packages = [
+        "k8s.io/component-base/version",
+        "k8s.io/client-go/pkg/version",
+        "k8s.io/kubernetes/pkg/version",
+        "k8s.io/kubectl/pkg/version",
+    ];
+    let flags = stamps(release, &packages, &"0".repeat(40), "2026-01-01T00:00:00Z");
+    for program in programs {
+        progress::during(format!("build {program} {}", release.version), || {
+            let package = format!("k8s.io/kubernetes/cmd/{program}");
+            go(lab, "go")
+                .args(["build", "-trimpath", "-ldflags", &flags, "-o", "bin/", &package])
+                .dir(&folder)
+                .read()
+        })?;
+    }
+    Ok(())
+}
+
+/// etcd, etcdctl and CoreDNS of today, and the pause program.
+fn build_aux(lab: &Lab) -> Result<()> {
+    let tools = [
+        ("etcd", "go.etcd.io/etcd/server/v3", "v3.7.0"),
+        ("etcdctl", "go.etcd.io/etcd/etcdctl/v3", "v3.7.0"),
+        ("coredns", "github.com/coredns/coredns", "v1.14.6"),
+    ];
+    let folder = lab.components("aux");
+    for (name, module, version) in tools {
+        if lab.program("aux", name).exists() {
+            continue;
+        }
+        let source = folder.join(format!("src-{name}"));
+        std::fs::create_dir_all(&source).at("make", &source)?;
+        let text = format!("module t\ngo 1.26.0\nrequire {module} {version}\ntool {module}\n");
+        std::fs::write(source.join("go.mod"), text).at("write", &source)?;
+        progress::during(format!("build {name} {version}"), || {
+            go(lab, "go").args(["mod", "tidy", "-e"]).dir(&source).read()?;
+            let output = format!("../bin/{name}");
+            go(lab, "go")
+                .args(["build", "-trimpath", "-ldflags", "-s -w", "-o", &output, module])
+                .dir(&source)
+                .read()
+        })?;
+    }
+    let pause = lab.program("aux", "pause");
+    if !pause.exists() {
+        let source = folder.join("pause.c");
+        std::fs::write(&source, PAUSE).at("write", &source)?;
+        Run::new("gcc").args(["-O2", "-static", "-s", "-o"]).args([&pause, &source]).read()?;
+    }
+    Ok(())
+}
+
+/// Waits for ever, collects orphans, and ends at once when told to.
+const PAUSE: &str = r"#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void end(int s) { (void)s; _exit(0); }
+static void collect(int s) { (void)s; while (waitpid(-1, 0, WNOHANG) > 0) {} }
+int main(void) {
+	signal(SIGINT, end);
+	signal(SIGTERM, end);
+	signal(SIGCHLD, collect);
+	for (;;) pause();
+}
+";
+
+/// etcd 3.4 from Debian, and CoreDNS 1.4.0: Corefiles of 2018 use its plugin `proxy`, which 1.5 lacks.
+fn build_aux_old(lab: &Lab) -> Result<()> {
+    let folder = lab.components("aux-old");
+    std::fs::create_dir_all(folder.join("bin")).at("make", &folder)?;
+    for name in ["etcd", "etcdctl"] {
+        let program = lab.program("aux-old", name);
+        if !program.exists() {
+            std::fs::copy(Path::new("/usr/bin").join(name), &program).at("copy to", &program)?;
+        }
+    }
+    if lab.program("aux-old", "coredns").exists() {
+        return Ok(());
+    }
+    let source = folder.join("src-coredns");
+    std::fs::create_dir_all(&source).at("make", &source)?;
+    // 1.4.0 has no go.mod of its own; 1.5.0's requirements build it.
+    let theirs = downloaded(lab, "github.com/coredns/coredns@v1.5.0", "GoMod")?;
+    let theirs = std::fs::read_to_string(&theirs).at("read", Path::new(&theirs))?;
+    let text = coredns_module(&theirs);
+    std::fs::write(source.join("go.mod"), text).at("write", &source)?;
+    std::fs::write(source.join("main.go"), COREDNS_MAIN).at("write", &source)?;
+    let go_old = go_1_19(lab)?;
+    progress::during("build coredns 1.4.0", || {
+        // The system call package of that time does not compile with a Go that has modules.
+        go(lab, &go_old).args(["get", "golang.org/x/sys@v0.13.0"]).dir(&source).read()?;
+        go(lab, &go_old).args(["mod", "tidy"]).dir(&source).read()?;
+        go(lab, &go_old)
+            .args(["build", "-trimpath", "-ldflags", "-s -w", "-o", "../bin/coredns", "."])
+            .dir(&source)
+            .read()
+    })?;
+    Ok(())
+}
+
+const COREDNS_MAIN: &str = r#"package main
+
+import (
+	_ "github.com/coredns/coredns/core/plugin"
+	"github.com/coredns/coredns/coremain"
+)
+
+func main() { coremain.Run() }
+"#;
+
+/// Puts the requirements and replacements of another version's go.mod around a requirement of 1.4.0.
+fn coredns_module(theirs: &str) -> String {
+    let mut ours = "module t\n\ngo 1.19\n".to_owned();
+    let mut inside = false;
+    for line in theirs.lines() {
+        let starts = line.starts_with("require") || line.starts_with("replace");
+        if starts || inside {
+            ours += line;
+            ours.push('\n');
+        }
+        inside = if starts { line.ends_with('(') } else { inside && line != ")" };
+    }
+    ours + "require github.com/coredns/coredns v1.4.0\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coredns_module_keeps_requirements_and_replacements() {
+        let theirs = "module x\n\ngo 1.12\n\nrequire (\n\ta v1\n)\n\nreplace b => c v2\n\nexclude d v3\n";
+        let ours = coredns_module(theirs);
+        assert_eq!(
+            ours,
+            "module t\n\ngo 1.19\nrequire (\n\ta v1\n)\nreplace b => c v2\nrequire github.com/coredns/coredns v1.4.0\n"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! The go.mod from which a release's commands build.
+//!
+//! Kubernetes' own go.mod replaces its staging modules by folders that its published module lacks. Here they are
+//! replaced by their published versions: of each the newest patch up to the release's that the module proxy has,
+//! for late patches are often missing there. All other lines are taken over as they are.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::error::At as _;
+use crate::releases::Release;
+use crate::{Error, Lab, Result, components};
+
+/// How many patches before the release's a staging module may lag behind.
+const OLDEST_LAG: u32 = 15;
+
+/// Asks the module proxy for a module; `None` when it has no such version.
+pub(crate) fn download(lab: &Lab, module: &str) -> Result<Option<Value>> {
+    let empty = tempfile::tempdir().at("make a folder in", Path::new("/tmp"))?;
+    let file = empty.path().join("go.mod");
+    std::fs::write(&file, "module x\ngo 1.19\n").at("write", &file)?;
+    let output =
+        components::go(lab, "go").args(["mod", "download", "-json", module]).dir(empty.path()).output()?;
+    let Ok(answer) = serde_json::from_str::<Value>(&output.stdout) else {
+        return output.success().map(|_| None);
+    };
+    Ok(answer.get("Error").is_none().then_some(answer))
+}
+
+/// Returns a field of what the proxy knows of a module that must exist.
+pub(crate) fn downloaded(lab: &Lab, module: &str, field: &str) -> Result<String> {
+    let answer = download(lab, module)?;
+    let text = answer.as_ref().and_then(|a| a[field].as_str());
+    text.map(str::to_owned).ok_or_else(|| Error::Unfit(format!("the Go module proxy does not have {module}")))
+}
+
+/// Writes `folder/go.mod` for a release, once.
+pub(crate) fn write(lab: &Lab, release: &Release, folder: &Path) -> Result<()> {
+    let path = folder.join("go.mod");
+    if path.exists() {
+        return Ok(());
+    }
+    let theirs = downloaded(lab, &format!("k8s.io/kubernetes@{}", release.version), "GoMod")?;
+    let theirs = std::fs::read_to_string(&theirs).at("read", Path::new(&theirs))?;
+    let patch: u32 = release.version.rsplit('.').next().and_then(|p| p.parse().ok()).unwrap_or(0);
+    let text = rewrite(&theirs, release.version, |module| {
+        for patch in (patch.saturating_sub(OLDEST_LAG)..=patch).rev() {
+            let version = format!("v0.{}.{patch}", release.minor);
+            if download(lab, &format!("{module}@{version}"))?.is_some() {
+                return Ok(version);
+            }
+        }
+        Err(Error::Unfit(format!("no published version of {module} fits {}", release.version)))
+    })?;
+    std::fs::write(&path, text).at("write", &path)
+}
+
+/// Rewrites Kubernetes' go.mod; `staging` names the version of a staging module.
+fn rewrite(theirs: &str, version: &str, staging: impl Fn(&str) -> Result<String>) -> Result<String> {
+    let mut ours = vec!["module kube".to_owned()];
+    ours.extend(theirs.lines().filter(|l| l.starts_with("go ")).map(str::to_owned));
+    let mut in_godebug = false;
+    for line in theirs.lines() {
+        let starts = line.starts_with("godebug ");
+        if starts || in_godebug {
+            ours.push(line.to_owned());
+        }
+        in_godebug = if starts { line.ends_with('(') } else { in_godebug && line != ")" };
+    }
+    ours.push(format!("require k8s.io/kubernetes {version}"));
+    ours.push("replace (".to_owned());
+    for line in theirs.lines() {
+        let line = line.trim().trim_start_matches("replace ").trim();
+        let Some((module, target)) = line.split_once(" => ") else { continue };
+        let target = match target.starts_with("./staging") {
+            true => format!("{module} {}", staging(module)?),
+            false => target.to_owned(),
+        };
+        ours.push(format!("\t{module} => {target}"));
+    }
+    ours.push(")\n".to_owned());
+    Ok(ours.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staging_modules_get_published_versions() {
+        let theirs = "module k8s.io/kubernetes\n\ngo 1.26.0\n\ngodebug default=go1.26\n\nrequire (\n\ta v1\n)\n\n\
+                      replace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\tb.c/d => e.f/g v2\n)\n";
+        let ours = rewrite(theirs, "v1.37.2", |m| Ok(format!("v0.37.1-{}", m.len()))).unwrap();
+        assert_eq!(
+            ours,
+            "module kube\ngo 1.26.0\ngodebug default=go1.26\nrequire k8s.io/kubernetes v1.37.2\nreplace (\n\
+             \tk8s.io/api => k8s.io/api v0.37.1-10\n\tb.c/d => e.f/g v2\n)\n"
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! The images of a release, made of the built programs, under the names that kubeadm itself lists.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::archive::{self, ImageFile};
+use crate::command::Run;
+use crate::kubeadm::Kubeadm;
+use crate::releases::Release;
+use crate::{Error, Lab, Result, progress};
+
+/// One image of a release.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its full name with its tag.
+    pub reference: String,
+    /// Its archive.
+    pub archive: PathBuf,
+}
+
+/// Makes the archives that are missing and returns all images of the release.
+pub fn make(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image>> {
+    let references = kubeadm.image_list(release)?;
+    let images: Vec<Image> = references
+        .into_iter()
+        .map(|reference| {
+            let file = reference.replace(['/', ':'], "_");
+            Image { archive: lab.images(release.version).join(format!("{file}.tar")), reference }
+        })
+        .collect();
+    let missing: Vec<&Image> = images.iter().filter(|i| !i.archive.exists()).collect();
+    if !missing.is_empty() {
+        progress::during(format!("make {} images of {}", missing.len(), release.version), || {
+            missing.iter().try_for_each(|image| make_one(lab, release, image))
+        })?;
+    }
+    Ok(images)
+}
+
+/// Finds the pause image, which containerd's configuration names too.
+pub fn pause(images: &[Image]) -> Result<&str> {
+    images
+        .iter()
+        .map(|i| i.reference.as_str())
+        .find(|r| r.contains("/pause"))
+        .ok_or_else(|| Error::Unfit("the list of images has no pause image".into()))
+}
+
+fn make_one(lab: &Lab, release: &Release, image: &Image) -> Result<()> {
+    let name = image.reference.rsplit('/').next().unwrap_or_default();
+    let name = name.split(':').next().unwrap_or_default().trim_end_matches("-amd64");
+    let program = |program: &str| {
+        ImageFile::new(release.program(lab, program), Path::new("/usr/local/bin").join(program))
+    };
+    let (entrypoint, files) = match name {
+        "kube-apiserver" | "kube-controller-manager" | "kube-scheduler" => (None, vec![program(name)]),
+        "kube-proxy" => {
+            let mut files = vec![program(name)];
+            files.extend(proxy_files(&lab.rootfs())?);
+            (None, files)
+        }
+        "etcd" => (None, etcd_files(lab, release)?),
+        "coredns" => {
+            (Some("/coredns"), vec![ImageFile::new(lab.program(release.aux, "coredns"), "/coredns")])
+        }
+        "pause" => (Some("/pause"), vec![ImageFile::new(lab.program("aux", "pause"), "/pause")]),
+        other => return Err(Error::Unfit(format!("the lab has no recipe for the image {other}"))),
+    };
+    archive::write(&image.archive, &image.reference, entrypoint, &files)
+}
+
+/// etcd, etcdctl and a shell: liveness probes of 2018 run etcdctl through one.
+fn etcd_files(lab: &Lab, release: &Release) -> Result<Vec<ImageFile>> {
+    let mut files = vec![ImageFile::new("/bin/busybox", "/bin/sh")];
+    for name in ["etcd", "etcdctl"] {
+        let program = lab.program(release.aux, name);
+        files.extend(libraries(None, &program)?);
+        files.push(ImageFile::new(program, Path::new("/usr/local/bin").join(name)));
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+/// What kube-proxy calls: iptables, nft, conntrack, modprobe and what they load, out of the node's root file system.
+fn proxy_files(rootfs: &Path) -> Result<Vec<ImageFile>> {
+    let mut wanted: BTreeSet<PathBuf> = BTreeSet::new();
+    for name in ["xtables-nft-multi", "nft", "conntrack", "kmod", "ip", "sh"] {
+        let found = ["usr/sbin", "usr/bin"].iter().map(|f| Path::new("/").join(f).join(name));
+        let found = found.into_iter().find(|p| rootfs.join(p.strip_prefix("/").unwrap_or(p)).exists());
+        wanted.insert(found.ok_or_else(|| Error::Unfit(format!("{} lacks {name}", rootfs.display())))?);
+    }
+    let modules = Path::new("/usr/lib/x86_64-linux-gnu/xtables");
+    let list = Run::new("chroot").args([rootfs]).args(["ls"]).args([modules]).read()?;
+    wanted.extend(list.lines().filter(|l| l.ends_with(".so")).map(|l| modules.join(l)));
+
+    let mut files = BTreeSet::new();
+    for path in &wanted {
+        files.insert(ImageFile::new(resolve(rootfs, path)?, path));
+    }
+    let all: Vec<&Path> = wanted.iter().map(PathBuf::as_path).collect();
+    for path in library_paths(Some(rootfs), &all)? {
+        files.insert(ImageFile::new(resolve(rootfs, &path)?, path));
+    }
+    let mut link = |name: &str, target: &str| -> Result<()> {
+        files.insert(ImageFile::new(resolve(rootfs, Path::new(target))?, Path::new("/usr/sbin").join(name)));
+        Ok(())
+    };
+    for family in ["iptables", "ip6tables"] {
+        for suffix in ["", "-save", "-restore"] {
+            link(&format!("{family}{suffix}"), "/usr/sbin/xtables-nft-multi")?;
+        }
+    }
+    link("modprobe", "/usr/bin/kmod")?;
+    let mut files: Vec<ImageFile> = files.into_iter().collect();
+    // Scripts and pod commands say /bin/sh.
+    files.push(ImageFile::new(resolve(rootfs, Path::new("/bin/sh"))?, "/bin/sh"));
+    Ok(files)
+}
+
+/// Follows links as they look from inside `rootfs`.
+fn resolve(rootfs: &Path, path: &Path) -> Result<PathBuf> {
+    let inside = Run::new("chroot").args([rootfs]).args(["readlink", "-f"]).args([path]).read()?;
+    Ok(rootfs.join(inside.trim().trim_start_matches('/')))
+}
+
+fn libraries(rootfs: Option<&Path>, program: &Path) -> Result<Vec<ImageFile>> {
+    Ok(library_paths(rootfs, &[program])?.into_iter().map(|p| ImageFile::new(&p, &p)).collect())
+}
+
+/// Lists the shared libraries that programs load; none for static ones.
+fn library_paths(rootfs: Option<&Path>, programs: &[&Path]) -> Result<BTreeSet<PathBuf>> {
+    let run = match rootfs {
+        Some(rootfs) => Run::new("chroot").args([rootfs]).args(["ldd"]),
+        None => Run::new("ldd"),
+    };
+    // ldd fails for a static program; its output is then empty.
+    let output = run.args(programs).output()?;
+    let words = output.stdout.split_whitespace().filter(|w| w.starts_with('/') && !w.ends_with(':'));
+    Ok(words.map(PathBuf::from).collect())
+}

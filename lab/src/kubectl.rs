@@ -1,0 +1,141 @@
+//! kubectl of a release, run on this machine against a lab cluster: a client from outside the node.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::command::{Output, Run, wait_for};
+use crate::releases::Release;
+use crate::{Error, Lab, Result};
+
+/// How many pods of each kind a one-node cluster of kubeadm runs in kube-system.
+const PODS: &[(&str, usize)] = &[
+    ("coredns-", 2),
+    ("kube-proxy-", 1),
+    ("etcd-", 1),
+    ("kube-apiserver-", 1),
+    ("kube-controller-manager-", 1),
+    ("kube-scheduler-", 1),
+];
+
+/// A client with its credentials.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Kubectl {
+    /// Makes a client for a cluster of `release` from a kubeconfig file.
+    #[must_use]
+    pub fn new(lab: &Lab, release: &Release, kubeconfig: &Path) -> Self {
+        Self { program: release.program(lab, "kubectl"), kubeconfig: kubeconfig.to_owned() }
+    }
+
+    /// Returns the program, for printing.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Returns the kubeconfig file, for printing.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Runs a kubectl command for at most 30 s, whatever its exit status.
+    pub fn try_run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<Output> {
+        let cache = self.kubeconfig.with_extension("cache");
+        Run::limited(Duration::from_secs(30), &self.program)
+            .args([
+                format!("--kubeconfig={}", self.kubeconfig.display()),
+                format!("--cache-dir={}", cache.display()),
+            ])
+            .args(args)
+            .output()
+    }
+
+    /// Runs a kubectl command and returns its output.
+    pub fn run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<String> {
+        Ok(self.try_run(args)?.success()?.stdout)
+    }
+
+    /// Runs a kubectl command with `-o json`.
+    pub fn json<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<Value> {
+        let mut all: Vec<std::ffi::OsString> = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        all.extend(["-o".into(), "json".into()]);
+        let text = self.run(all)?;
+        serde_json::from_str(&text).map_err(|e| Error::Unfit(format!("kubectl printed no JSON: {e}\n{text}")))
+    }
+
+    /// Creates what a YAML text describes.
+    pub fn create(&self, yaml: &str) -> Result<()> {
+        let file = self.kubeconfig.with_extension("create.yaml");
+        std::fs::write(&file, yaml).map_err(|source| Error::Io {
+            action: "write",
+            path: file.clone(),
+            source,
+        })?;
+        self.run(["create".as_ref(), "-f".as_ref(), file.as_os_str()]).map(drop)
+    }
+
+    /// Waits until the node is Ready and every pod of a one-node cluster is too.
+    pub fn wait_ready(&self, limit: Duration) -> Result<()> {
+        wait_for("the node and the pods of kube-system to be Ready", limit, || {
+            let nodes = self.json(["get", "nodes"]).map_err(|e| e.to_string())?;
+            let nodes = nodes["items"].as_array().cloned().unwrap_or_default();
+            if nodes.is_empty() || !nodes.iter().all(is_ready) {
+                return Err(format!("{} nodes, not all Ready", nodes.len()));
+            }
+            let pods = self.json(["-n", "kube-system", "get", "pods"]).map_err(|e| e.to_string())?;
+            missing_pods(&pods).map_or(Ok(()), Err)
+        })
+    }
+}
+
+fn is_ready(object: &Value) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+}
+
+/// Tells which pods a one-node cluster still lacks.
+fn missing_pods(pods: &Value) -> Option<String> {
+    let items = pods["items"].as_array().cloned().unwrap_or_default();
+    let missing: Vec<String> = PODS
+        .iter()
+        .filter_map(|(prefix, wanted)| {
+            let ready = items
+                .iter()
+                .filter(|p| p["metadata"]["name"].as_str().is_some_and(|n| n.starts_with(prefix)))
+                .filter(|p| p["status"]["phase"] == "Running" && is_ready(p))
+                .count();
+            (ready < *wanted).then(|| format!("{}{ready} of {wanted} Ready", prefix.replace('-', " ")))
+        })
+        .collect();
+    if missing.is_empty() { None } else { Some(missing.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn missing_pods_are_named() {
+        let pod = |name: &str, ready: &str| {
+            json!({"metadata": {"name": name}, "status": {"phase": "Running",
+                   "conditions": [{"type": "Ready", "status": ready}]}})
+        };
+        let mut items =
+            vec![pod("coredns-a", "True"), pod("coredns-b", "False"), pod("kube-proxy-x", "True")];
+        items.extend(
+            ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+                .map(|n| pod(&format!("{n}-cp1"), "True")),
+        );
+        assert_eq!(missing_pods(&json!({"items": items})).unwrap(), "coredns 1 of 2 Ready");
+        items[1] = pod("coredns-b", "True");
+        assert_eq!(missing_pods(&json!({"items": items})), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! Debian packages that the lab needs of the machine. The one list of them.
+
+use std::path::Path;
+
+use crate::command::Run;
+use crate::{Result, progress};
+
+/// A package and a file by which its presence is known.
+struct Package {
+    name: &'static str,
+    provides: &'static str,
+}
+
+const fn package(name: &'static str, provides: &'static str) -> Package {
+    Package { name, provides }
+}
+
+/// For every cluster.
+const ALWAYS: &[Package] = &[
+    package("debootstrap", "/usr/sbin/debootstrap"),
+    package("systemd-container", "/usr/bin/systemd-nspawn"),
+    package("iproute2", "/usr/sbin/ip"),
+    package("busybox-static", "/bin/busybox"),
+    package("gcc", "/usr/bin/gcc"),
+    package("libc6-dev", "/usr/include/stdlib.h"),
+    package("openssl", "/usr/bin/openssl"),
+    package("util-linux", "/usr/bin/nsenter"),
+    package("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
+];
+
+/// For old releases: an etcd of their time.
+const OLD: &[Package] =
+    &[package("etcd-server", "/usr/bin/etcd"), package("etcd-client", "/usr/bin/etcdctl")];
+
+/// Installs what is missing; asks apt for nothing when nothing is.
+pub fn install(old_releases: bool) -> Result<()> {
+    let wanted = ALWAYS.iter().chain(if old_releases { OLD } else { &[] });
+    let missing: Vec<&str> = wanted.filter(|p| !Path::new(p.provides).exists()).map(|p| p.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    progress::during(format!("install packages: {}", missing.join(" ")), || {
+        let apt = |args: &[&str]| {
+            // etcd-server would otherwise start a server of its own on this machine.
+            Run::new("apt-get")
+                .args(args)
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .env("RUNLEVEL", "1")
+                .read()
+        };
+        apt(&["-q", "update"])?;
+        apt(&[&["-qy", "--no-install-recommends", "install"], missing.as_slice()].concat()).map(drop)
+    })
+}

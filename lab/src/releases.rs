@@ -1,0 +1,122 @@
+//! The Kubernetes releases that the lab can run, and what differs between them there. The only place that knows.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Lab, Result};
+
+/// How a release's programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From Go modules, with the staging modules at their published versions.
+    Modules,
+    /// From the module's files in a GOPATH, third-party packages at the versions of this list (name, version a line).
+    Gopath {
+        /// The list.
+        pins: &'static str,
+        /// Versions that replace the list's: what a later Go needs, or what the module proxy lacks at the pinned one.
+        instead: &'static [(&'static str, &'static str)],
+    },
+}
+
+/// One release in the lab.
+#[derive(Debug)]
+pub struct Release {
+    /// The version with its `v`.
+    pub version: &'static str,
+    /// Minor, for the version stamps of the build.
+    pub minor: u32,
+    /// How its programs are built.
+    pub source: Source,
+    /// Folder of its etcd and CoreDNS.
+    pub aux: &'static str,
+    /// Minutes that the first build of everything takes on two cores.
+    pub build_minutes: u32,
+    /// The kubeadm configuration of a node, with the words NODE, ADDRESS and VERSION to fill in.
+    pub config: &'static str,
+    /// Checks of kubeadm's preflight that a lab node fails for reasons of its own.
+    pub ignore: &'static str,
+    /// The same for the reference kubeadm, which knows fewer machines.
+    pub reference_ignore: &'static str,
+    /// Whether its kubelet runs only where cgroup v1 is mounted.
+    pub only_cgroup_v1: bool,
+    /// The minor as people say it, in scenario names.
+    pub label: &'static str,
+}
+
+/// Every release, newest first.
+pub const ALL: &[Release] = &[
+    Release {
+        version: "v1.37.2",
+        minor: 37,
+        source: Source::Modules,
+        aux: "aux",
+        build_minutes: 10,
+        config: include_str!("../data/init-v1beta4.yaml"),
+        // cgroup v1 is deprecated there, and the lab's host may have nothing else.
+        ignore: "SystemVerification",
+        reference_ignore: "SystemVerification",
+        only_cgroup_v1: false,
+        label: "v1.37",
+    },
+    Release {
+        version: "v1.13.12",
+        minor: 13,
+        source: Source::Gopath {
+            pins: include_str!("../data/pins-v1.13.12.txt"),
+            instead: &[
+                ("github.com/modern-go/reflect2", "v1.0.2"),
+                ("github.com/munnerz/goautoneg", "v0.0.0-20120707110453-a547fc61f48d"),
+                ("golang.org/x/net", "v0.0.0-20190812203447-cdfb69ac37fc"),
+                ("k8s.io/kube-openapi", "v0.0.0-20181109181836-c59034cc13d5"),
+            ],
+        },
+        aux: "aux-old",
+        build_minutes: 10,
+        config: include_str!("../data/init-v1beta1.yaml"),
+        ignore: "SystemVerification",
+        // It calls every kernel of today unsupported and misses Docker.
+        reference_ignore: "all",
+        only_cgroup_v1: true,
+        label: "v1.13",
+    },
+];
+
+/// Finds a release by its version.
+pub fn find(version: &str) -> Result<&'static Release> {
+    let known = || ALL.iter().map(|r| r.version).collect::<Vec<_>>().join(", ");
+    ALL.iter().find(|r| r.version == version || r.label == version).ok_or_else(|| {
+        Error::Unfit(format!("the lab has no recipe for Kubernetes {version}; it has {}", known()))
+    })
+}
+
+/// Tells whether this machine mounts the old cgroup controllers one by one.
+#[must_use]
+pub fn host_has_cgroup_v1() -> bool {
+    !Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
+impl Release {
+    /// Fails when this machine cannot run the release.
+    pub fn check_host(&self) -> Result<()> {
+        if self.only_cgroup_v1 && !host_has_cgroup_v1() {
+            let version = self.version;
+            return Err(Error::Unfit(format!(
+                "the kubelet of {version} needs cgroup v1 and this machine has cgroup v2; \
+                 boot with systemd.unified_cgroup_hierarchy=0 to run {version} here"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Fills in the configuration for one node.
+    #[must_use]
+    pub fn config_for(&self, node: &str, address: &str) -> String {
+        self.config.replace("ADDRESS", address).replace("NODE", node).replace("VERSION", self.version)
+    }
+
+    /// Returns the path of one of the release's own programs.
+    #[must_use]
+    pub fn program(&self, lab: &Lab, name: &str) -> PathBuf {
+        lab.program(self.version, name)
+    }
+}

@@ -1,0 +1,10 @@
+//! Every scenario, one file each. The list here is what runs and what `cargo xtask test --list` prints.
+
+mod checks;
+mod dry_run;
+mod init;
+
+use crate::scenario::Scenario;
+
+/// All scenarios in the order in which they run.
+pub const ALL: &[&Scenario] = &[&init::NEWEST, &init::OLDEST, &dry_run::SCENARIO];

@@ -1,0 +1,119 @@
+//! `cargo xtask test`: everything that must hold, from the fastest check to clusters on real nodes.
+
+use clap::ArgMatches;
+use kubeadm_lab::kubeadm::Kubeadm;
+use kubeadm_lab::scenario::{self, Options, Scenario, Verdict};
+use kubeadm_lab::{Error, Lab, Result, cluster, progress, scenarios};
+
+use crate::{build, kubeadm_of, root};
+
+/// Counts what passed and failed.
+#[derive(Default)]
+struct Tally {
+    passed: u32,
+    failed: Vec<String>,
+}
+
+impl Tally {
+    fn note(&mut self, name: &str, result: Result<()>) {
+        match result {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                progress::step(format!("FAILED: {name}"));
+                progress::detail(error.to_string());
+                self.failed.push(name.to_owned());
+            }
+        }
+    }
+}
+
+/// Runs what the arguments ask for; `false` when something failed.
+pub(crate) fn run(matches: &ArgMatches) -> Result<bool> {
+    if matches.get_flag("list") {
+        for scenario in scenarios::ALL {
+            let kind = if scenario.default { "" } else { " (with --all or by name)" };
+            progress::plain(format!("{:18} {}{kind}", scenario.name, scenario.about));
+        }
+        return Ok(true);
+    }
+    let names: Vec<&str> =
+        matches.get_many::<String>("names").into_iter().flatten().map(String::as_str).collect();
+    let chosen = choose(&names, matches.get_flag("all"))?;
+    let mut tally = Tally::default();
+    if names.is_empty() && !matches.get_flag("lab-only") {
+        static_checks(&mut tally);
+    }
+    let kubeadm = kubeadm_of(matches)?;
+    if !root::have() {
+        return as_root(matches, &names, &kubeadm, &tally);
+    }
+    run_scenarios(&mut tally, &chosen, &kubeadm, matches.get_flag("keep"))?;
+    if !tally.failed.is_empty() {
+        progress::step(format!("failed: {}", tally.failed.join(", ")));
+    }
+    progress::plain(format!("{} passed, {} failed", tally.passed, tally.failed.len()));
+    Ok(tally.failed.is_empty())
+}
+
+fn choose(names: &[&str], all: bool) -> Result<Vec<&'static Scenario>> {
+    if names.is_empty() {
+        return Ok(scenarios::ALL.iter().copied().filter(|s| all || s.default).collect());
+    }
+    let find =
+        |name: &&str| {
+            scenarios::ALL.iter().copied().find(|s| s.name == *name).ok_or_else(|| {
+                Error::Unfit(format!("there is no scenario {name}: see cargo xtask test --list"))
+            })
+        };
+    names.iter().map(find).collect()
+}
+
+fn static_checks(tally: &mut Tally) {
+    let checks: [(&str, &[&str]); 3] = [
+        ("format", &["fmt", "--all", "--check"]),
+        ("clippy", &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+        ("unit and whole-binary tests", &["test", "--quiet", "--workspace"]),
+    ];
+    for (name, args) in checks {
+        let result = progress::during(format!("{name}: cargo {}", args.join(" ")), || {
+            build::cargo().args(args).show()
+        });
+        tally.note(name, result);
+    }
+}
+
+fn run_scenarios(
+    tally: &mut Tally,
+    chosen: &[&'static Scenario],
+    kubeadm: &Kubeadm,
+    keep: bool,
+) -> Result<()> {
+    cluster::check_machine()?;
+    let lab = Lab::open();
+    let folder = build::repository().join("target/lab");
+    let options = Options { kubeadm, keep, folder: &folder };
+    for scenario in chosen {
+        match scenario::run(&lab, scenario, &options) {
+            Verdict::Passed => tally.passed += 1,
+            Verdict::Failed => tally.failed.push(scenario.name.to_owned()),
+            Verdict::Skipped => {}
+        }
+    }
+    Ok(())
+}
+
+/// Runs the scenarios under sudo. What failed before is told by the exit status of the whole.
+fn as_root(matches: &ArgMatches, names: &[&str], kubeadm: &Kubeadm, tally: &Tally) -> Result<bool> {
+    if !tally.failed.is_empty() {
+        progress::plain(format!("{} passed, {} failed", tally.passed, tally.failed.len()));
+        return Ok(false);
+    }
+    let path = kubeadm.path.to_string_lossy();
+    let mut args = vec!["test", "--lab-only", "--kubeadm", &path];
+    args.extend(["all", "keep"].iter().filter(|f| matches.get_flag(f)).map(|f| match *f {
+        "all" => "--all",
+        _ => "--keep",
+    }));
+    args.extend(names);
+    root::again(&args)
+}
