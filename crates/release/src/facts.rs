@@ -6,6 +6,7 @@
 
 pub mod addons;
 pub mod certificates;
+pub mod component_config;
 pub mod config_api;
 pub mod control_plane;
 pub mod etcd;
