@@ -180,6 +180,15 @@ pub struct Selector {
     pub fields: Option<String>,
 }
 
+impl Selector {
+    /// Whether an object has the labels; only `key=value` terms are known here.
+    pub fn matches_labels(&self, object: &Value) -> bool {
+        self.labels.iter().flat_map(|l| l.split(',')).filter_map(|term| term.split_once('=')).all(
+            |(key, value)| object["metadata"]["labels"][key].as_str() == Some(value),
+        )
+    }
+}
+
 /// Reads objects of the cluster. Connects on first use, so it may be made before its kubeconfig exists.
 #[async_trait]
 pub trait Api: Send + Sync {

@@ -1,0 +1,66 @@
+//! `preflight`: the checks, then the images.
+
+use futures::future::BoxFuture;
+use kubeadm_config::types::ImagePullPolicy;
+
+use super::PhaseError;
+use crate::plan::{Action, PullImages, Step};
+use crate::ports::View;
+use crate::preflight;
+use crate::spec::InitSpec;
+
+/// Plans the phase.
+pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+    Box::pin(async move {
+        let mut steps = vec![Step::say("[preflight] Running pre-flight checks")];
+        let checks = preflight::checks::init(spec);
+        steps.extend(preflight::run(&checks, spec, &spec.ignored, view).await.map_err(|mut report| {
+            let first = steps.iter().flat_map(|s| s.lines.clone());
+            report.lines = first.chain(std::mem::take(&mut report.lines)).collect();
+            PhaseError::Preflight(report)
+        })?);
+        steps.extend(images(spec, view).await);
+        Ok(steps)
+    })
+}
+
+async fn images(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
+    let node = &spec.init.node_registration;
+    // A policy that is none of the three is refused by validation.
+    let policy = ImagePullPolicy::parse(&node.image_pull_policy).unwrap_or(ImagePullPolicy::IfNotPresent);
+    let would = "[preflight] Would pull the required images (like 'kubeadm config images pull')";
+    if policy == ImagePullPolicy::Never {
+        return vec![Step { would: Some(vec![crate::plan::Line::Say(would.into())]), ..Step::new(Action::Nothing) }];
+    }
+    let images = kubeadm_config::images::control_plane(&spec.cluster, &spec.version, &spec.release);
+    let mut steps = Vec::new();
+    if let Some(warning) = sandbox_image_warning(spec, view).await {
+        steps.push(Step::warn(warning).silent_when_dry());
+    }
+    let pull = PullImages {
+        socket: node.cri_socket.clone(),
+        images,
+        always: policy == ImagePullPolicy::Always,
+        serial: node.image_pull_serial.unwrap_or(true),
+        ignore_errors: spec.ignored.covers("ImagePull"),
+    };
+    steps.push(
+        Step::new(Action::PullImages(pull))
+            .saying("[preflight] Pulling images required for setting up a Kubernetes cluster")
+            .saying("[preflight] This might take a minute or two, depending on the speed of your internet connection")
+            .saying("[preflight] You can also perform this action beforehand using 'kubeadm config images pull'")
+            .would(would),
+    );
+    steps
+}
+
+/// A runtime that is configured with another pause image pulls that one too. cmd/kubeadm/app/preflight/checks.go.
+async fn sandbox_image_warning(spec: &InitSpec, view: View<'_>) -> Option<String> {
+    let configured = view.runtime.status().await.ok()?.sandbox_image.filter(|image| !image.is_empty())?;
+    let ours = kubeadm_config::images::pause(&spec.cluster, &spec.release);
+    (configured != ours).then(|| {
+        format!(
+            "detected that the sandbox image {configured:?} of the container runtime is inconsistent with that used by kubeadm. It is recommended to use {ours:?} as the CRI sandbox image."
+        )
+    })
+}

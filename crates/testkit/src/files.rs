@@ -1,0 +1,131 @@
+//! A file system in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, WriteFiles};
+
+/// A file or directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Content; `None` for a directory.
+    pub content: Option<Vec<u8>>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner and group.
+    pub owner: (u32, u32),
+}
+
+/// Files by absolute path.
+#[derive(Debug, Default)]
+pub struct MemoryFiles {
+    entries: Mutex<BTreeMap<PathBuf, Entry>>,
+    /// Number of writes after which every further one fails, as if the process had been killed.
+    budget: Mutex<Option<usize>>,
+}
+
+impl MemoryFiles {
+    /// Puts a file there.
+    pub fn put(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>, mode: u32) {
+        let entry = Entry { content: Some(content.as_ref().to_vec()), mode, owner: (0, 0) };
+        self.lock().insert(path.as_ref().to_owned(), entry);
+    }
+
+    /// Content of a file as text.
+    pub fn text(&self, path: impl AsRef<Path>) -> Option<String> {
+        let content = self.lock().get(path.as_ref())?.content.clone()?;
+        Some(String::from_utf8_lossy(&content).into_owned())
+    }
+
+    /// Everything there is.
+    pub fn all(&self) -> BTreeMap<PathBuf, Entry> {
+        self.lock().clone()
+    }
+
+    /// Takes a file away.
+    pub fn take(&self, path: impl AsRef<Path>) {
+        self.lock().remove(path.as_ref());
+    }
+
+    /// Lets only so many further writes succeed.
+    pub fn stop_after(&self, writes: Option<usize>) {
+        *self.budget.lock().expect("no test panics with the lock") = writes;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Entry>> {
+        self.entries.lock().expect("no test panics with the lock")
+    }
+
+    fn spend(&self, path: &Path) -> Result<(), FileError> {
+        let mut budget = self.budget.lock().expect("no test panics with the lock");
+        match budget.as_mut() {
+            Some(0) => Err(FileError { operation: "write", path: path.into(), reason: "killed".into() }),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Files for MemoryFiles {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+        Ok(self.lock().get(path).and_then(|e| e.content.clone()))
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<FileMeta>, FileError> {
+        let entries = self.lock();
+        let meta = |kind, mode, (uid, gid), size| FileMeta { kind, mode, uid, gid, size };
+        if let Some(e) = entries.get(path) {
+            let (kind, size) = match &e.content {
+                Some(content) => (FileKind::File, content.len() as u64),
+                None => (FileKind::Dir, 0),
+            };
+            return Ok(Some(meta(kind, e.mode, e.owner, size)));
+        }
+        let inside = entries.keys().any(|p| p != path && p.starts_with(path));
+        Ok(inside.then(|| meta(FileKind::Dir, 0o755, (0, 0), 0)))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Option<Vec<String>>, FileError> {
+        let entries = self.lock();
+        let names: BTreeSet<String> = entries
+            .keys()
+            .filter_map(|p| Some(p.strip_prefix(dir).ok()?.iter().next()?.to_string_lossy().into_owned()))
+            .collect();
+        Ok((entries.contains_key(dir) || !names.is_empty()).then(|| names.into_iter().collect()))
+    }
+}
+
+impl WriteFiles for MemoryFiles {
+    fn write(&self, file: &NewFile) -> Result<(), FileError> {
+        self.spend(&file.path)?;
+        self.put(&file.path, &file.content, file.mode);
+        Ok(())
+    }
+
+    fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError> {
+        self.spend(path)?;
+        self.lock().entry(path.to_owned()).or_insert(Entry { content: None, mode, owner: (0, 0) });
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), FileError> {
+        self.spend(path)?;
+        self.lock().retain(|p, _| !p.starts_with(path));
+        Ok(())
+    }
+
+    fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError> {
+        self.spend(path)?;
+        for (p, entry) in self.lock().iter_mut() {
+            if p.starts_with(path) {
+                entry.owner = (owner.uid, owner.gid);
+                entry.mode = mode.unwrap_or(entry.mode);
+            }
+        }
+        Ok(())
+    }
+}
