@@ -1,0 +1,5 @@
+//! The integration tests of the engine, as one binary.
+#![allow(clippy::disallowed_methods, reason = "tests read their own fixtures")]
+
+mod case;
+mod manifests;

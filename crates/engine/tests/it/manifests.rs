@@ -1,0 +1,155 @@
+//! The static pod manifests equal those of the recordings: as data for every minor, and as text where the recorded
+//! text does not depend on chance (1.11 and 1.12 wrote volumes in the order of a Go map).
+
+use std::collections::BTreeSet;
+
+use kubeadm_config::types::Arg;
+use kubeadm_engine::manifests::{self, Component, HostFacts, Identity};
+use kubeadm_engine::spec::InitSpec;
+use kubeadm_release::EXACT_MINORS;
+use serde_json::{Value, json};
+
+use crate::case::Case;
+
+const COMPONENTS: [Component; 4] =
+    [Component::ApiServer, Component::ControllerManager, Component::Scheduler, Component::Etcd];
+
+/// What the machine of the recordings had.
+fn host() -> HostFacts {
+    let paths = ["/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/ca-certificates"];
+    HostFacts { paths: BTreeSet::from(paths), run_as: None }
+}
+
+/// Features of 1.11 and 1.12 that are refused.
+fn refused(case: &Case) -> bool {
+    ["gate-auditing", "gate-dynamic", "gate-selfhosting", "config-audit"]
+        .iter()
+        .any(|feature| case.name.contains(feature))
+}
+
+fn sort_by_name(list: &mut Value) {
+    if let Some(list) = list.as_array_mut() {
+        list.sort_by_key(|item| item["name"].as_str().map(str::to_owned));
+    }
+}
+
+fn without_chance(mut pod: Value) -> Value {
+    sort_by_name(&mut pod["spec"]["volumes"]);
+    sort_by_name(&mut pod["spec"]["containers"][0]["volumeMounts"]);
+    pod
+}
+
+#[test]
+fn equal_the_recordings() {
+    let counts = [(11, 8), (12, 27), (13, 90), (36, 79), (37, 75)];
+    assert_eq!(counts.map(|(minor, _)| minor), EXACT_MINORS);
+    for (minor, count) in counts {
+        let cases = Case::of_minor(minor);
+        let mut compared = 0;
+        for case in cases.iter().filter(|case| !refused(case)) {
+            let spec = case.spec();
+            for component in COMPONENTS {
+                let what = format!("{} {}", case.name, component.name());
+                let path = format!("/etc/kubernetes/manifests/{}.yaml", component.name());
+                let Some(recorded) = case.file(&path) else {
+                    assert!(component == Component::Etcd && !spec.local_etcd(), "{what}: not recorded");
+                    continue;
+                };
+                let pod = manifests::pod(&spec, &host(), component);
+                let written = manifests::to_yaml(&pod);
+                let tree = kubeadm_yaml::parse_value(&recorded, &path).unwrap();
+                assert_eq!(without_chance(pod), without_chance(tree), "{what}");
+                if minor > 12 {
+                    assert_eq!(written, recorded, "{what}");
+                }
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, count, "manifests of 1.{minor}");
+    }
+}
+
+/// The spec of a plain case, to be changed by a test.
+fn plain(minor: u32) -> InitSpec {
+    let name = format!("1.{minor}/flags-defaults");
+    Case::of_minor(minor).iter().find(|case| case.name == name).unwrap().spec()
+}
+
+fn command(pod: &Value) -> Vec<&str> {
+    pod["spec"]["containers"][0]["command"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect()
+}
+
+#[test]
+fn an_external_authority_leaves_nothing_to_sign_with() {
+    let mut spec = plain(37);
+    spec.external_ca = true;
+    let pod = manifests::pod(&spec, &host(), Component::ControllerManager);
+    assert!(command(&pod).contains(&"--cluster-signing-cert-file="));
+    assert!(command(&pod).contains(&"--cluster-signing-key-file="));
+}
+
+#[test]
+fn a_component_without_root_says_whom_it_runs_as() {
+    let run_as = Some(Identity { user: 999, group: 998, supplemental_groups: vec![997] });
+    let host = HostFacts { run_as, ..host() };
+    let spec = plain(37);
+    for component in COMPONENTS {
+        let pod = manifests::pod(&spec, &host, component);
+        assert_eq!(
+            pod["spec"]["securityContext"],
+            json!({
+                "runAsUser": 999,
+                "runAsGroup": 998,
+                "supplementalGroups": [997],
+                "seccompProfile": {"type": "RuntimeDefault"},
+            })
+        );
+        let container = match component {
+            Component::ApiServer => json!({"capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}}),
+            _ => json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}),
+        };
+        assert_eq!(pod["spec"]["containers"][0]["securityContext"], container, "{}", component.name());
+    }
+}
+
+#[test]
+fn a_wildcard_address_is_not_probed_by_name() {
+    let mut spec = plain(37);
+    spec.cluster.scheduler.extra_args = vec![Arg::new("bind-address", "0.0.0.0")];
+    spec.advertise_address = "::".parse().unwrap();
+    for component in [Component::ApiServer, Component::Scheduler] {
+        let pod = manifests::pod(&spec, &host(), component);
+        let get = &pod["spec"]["containers"][0]["livenessProbe"]["httpGet"];
+        assert_eq!(get["host"], Value::Null, "{}", component.name());
+        assert_eq!(get["path"], "/livez");
+    }
+}
+
+#[test]
+fn authorization_can_be_configured_elsewhere() {
+    let mut spec = plain(37);
+    let args = &mut spec.cluster.api_server.component.extra_args;
+    args.push(Arg::new("authorization-config", "/etc/kubernetes/authz.yaml"));
+    let pod = manifests::pod(&spec, &host(), Component::ApiServer);
+    assert!(!command(&pod).iter().any(|word| word.starts_with("--authorization-mode")));
+}
+
+#[test]
+fn old_releases_add_to_the_modes_they_know() {
+    let release = plain(13).release;
+    let modes = |given| manifests::authorization_modes(&release, given);
+    assert_eq!(modes(None), "Node,RBAC");
+    assert_eq!(modes(Some("Webhook,AlwaysAllow,ABAC")), "Node,RBAC,ABAC,Webhook");
+    assert_eq!(manifests::authorization_modes(&plain(37).release, Some("Webhook")), "Webhook");
+}
+
+#[test]
+fn a_moved_etcd_is_found() {
+    for (minor, argument) in [(12, "listen-client-urls"), (13, "advertise-client-urls")] {
+        let mut spec = plain(minor);
+        let etcd = spec.cluster.etcd.local.as_mut().unwrap();
+        etcd.extra_args = vec![Arg::new(argument, "https://192.0.2.77:2379")];
+        let pod = manifests::pod(&spec, &host(), Component::ApiServer);
+        assert!(command(&pod).contains(&"--etcd-servers=https://192.0.2.77:2379"), "1.{minor}");
+    }
+}
