@@ -189,7 +189,10 @@ impl Certificate {
             der: der.to_vec(),
             signed: signed.to_vec(),
             signature_algorithm,
-            signature: signature.raw_bytes().to_vec(),
+            signature: signature
+                .as_bytes()
+                .ok_or(CertificateError::Malformed { reason: "signature of broken bytes".to_owned() })?
+                .to_vec(),
             serial: tbs.serial.as_bytes().to_vec(),
             version: tbs.version + 1,
             subject: Name::from_encoded(tbs.subject)?,
@@ -361,4 +364,48 @@ fn timestamp(time: Time) -> Timestamp {
     let seconds = time.to_unix_duration().as_secs();
     // RFC 5280 writes "no end" as the last second of the year 9999, which is beyond the greatest timestamp.
     i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample() -> Certificate {
+        Certificate::from_pem(include_bytes!("../tests/data/two-units-ca.crt")).unwrap()
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        assert_eq!(Certificate::from_pem(b""), Err(CertificateError::None));
+        let mut der = sample().der().to_vec();
+        der.push(0);
+        assert!(matches!(Certificate::from_der(&der), Err(CertificateError::Malformed { .. })));
+        let text = pem::encode(LABEL, b"x");
+        let both = format!("{}{}", sample().to_pem(), *text);
+        assert!(matches!(Certificate::from_pem(both.as_bytes()), Err(CertificateError::Malformed { .. })));
+    }
+
+    #[test]
+    fn the_rest_of_a_file_is_its_chain() {
+        let text = format!("# ours\n{}\n{}", sample().to_pem(), sample().to_pem());
+        let (first, rest) = Certificate::chain_from_pem(text.as_bytes()).unwrap();
+        assert_eq!(first, sample());
+        assert_eq!(rest, [sample()]);
+        assert_eq!(first.to_pem().as_bytes(), include_bytes!("../tests/data/two-units-ca.crt"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_certificate_never_verifies(at in 0_usize..10_000, flip in 1_u8..=255) {
+            let whole = sample();
+            let mut der = whole.der().to_vec();
+            let at = at % der.len();
+            der[at] ^= flip;
+            if let Ok(read) = Certificate::from_der(&der) {
+                let _ = read.subject().to_string();
+                prop_assert!(read.check_signature(&whole).is_err());
+            }
+        }
+    }
 }

@@ -115,8 +115,7 @@ impl SigningRequest {
                 let extensions: Vec<Extension> = value.decode_as().map_err(malformed)?;
                 for extension in extensions.iter().filter(|e| e.extn_id == oid::SUBJECT_ALT_NAME) {
                     (request.dns_names, request.ips) =
-                        certificate::alternative_names(extension.extn_value.as_bytes())
-                            .map_err(malformed)?;
+                        certificate::alternative_names(extension.extn_value.as_bytes()).map_err(malformed)?;
                 }
             }
         }

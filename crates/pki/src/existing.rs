@@ -79,7 +79,9 @@ pub struct Wanted<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExistingError {
     /// The certificate's file is no certificate.
-    #[error("failure loading {base} certificate: failed to load certificate: couldn't load the certificate file {path}: error reading {path}: {source}")]
+    #[error(
+        "failure loading {base} certificate: failed to load certificate: couldn't load the certificate file {path}: error reading {path}: {source}"
+    )]
     Certificate {
         /// Base name.
         base: String,
@@ -89,7 +91,9 @@ pub enum ExistingError {
         source: CertificateError,
     },
     /// The key's file is no key.
-    #[error("failure loading {base} key: couldn't load the private key file {path}: error reading private key file {path}: {source}")]
+    #[error(
+        "failure loading {base} key: couldn't load the private key file {path}: error reading private key file {path}: {source}"
+    )]
     Key {
         /// Base name.
         base: String,
@@ -99,7 +103,9 @@ pub enum ExistingError {
         source: KeyError,
     },
     /// The public key's file is no public key.
-    #[error("failure loading {base} public key: couldn't load the public key file {path}: error reading public key file {path}: {source}")]
+    #[error(
+        "failure loading {base} public key: couldn't load the public key file {path}: error reading public key file {path}: {source}"
+    )]
     PublicKey {
         /// Base name.
         base: String,
@@ -108,8 +114,20 @@ pub enum ExistingError {
         /// What is wrong.
         source: KeyError,
     },
+    /// There is none, where there must be one.
+    #[error(
+        "failure loading certificate for {base}: couldn't load the certificate file {path}: open {path}: no such file or directory"
+    )]
+    Missing {
+        /// Base name.
+        base: String,
+        /// Path of the certificate.
+        path: String,
+    },
     /// A certificate without its key.
-    #[error("the certificate {certificate_path} exists, but its private key {key_path} does not: restore the key, or remove the certificate to have both made anew")]
+    #[error(
+        "the certificate {certificate_path} exists, but its private key {key_path} does not: restore the key, or remove the certificate to have both made anew"
+    )]
     KeyMissing {
         /// Path of the certificate.
         certificate_path: String,
@@ -117,7 +135,9 @@ pub enum ExistingError {
         key_path: String,
     },
     /// The key belongs to another certificate.
-    #[error("the private key {key_path} does not belong to the certificate {certificate_path}: the certificate holds another public key")]
+    #[error(
+        "the private key {key_path} does not belong to the certificate {certificate_path}: the certificate holds another public key"
+    )]
     KeyMismatch {
         /// Path of the certificate, or of the public key.
         certificate_path: String,
@@ -153,7 +173,11 @@ pub enum ExistingError {
         source: VerifyError,
     },
     /// It is not valid for what it is to serve.
-    #[error("certificate {base} is invalid: x509: certificate is valid for {}, not {}: remove {path} and its key to have them made anew", list(valid), list(missing))]
+    #[error(
+        "certificate {base} is invalid: x509: certificate is valid for {}, not {}: remove {path} and its key to have them made anew",
+        list(valid),
+        list(missing)
+    )]
     Sans {
         /// Base name.
         base: String,
@@ -165,7 +189,9 @@ pub enum ExistingError {
         missing: Vec<String>,
     },
     /// `sa.key` without `sa.pub`, where the latter has to be given.
-    #[error("the private key {key_path} exists, but its public key {public_path} does not: write it with `openssl pkey -in {key_path} -pubout -out {public_path}`")]
+    #[error(
+        "the private key {key_path} exists, but its public key {public_path} does not: write it with `openssl pkey -in {key_path} -pubout -out {public_path}`"
+    )]
     PublicKeyMissing {
         /// Path of the private key.
         key_path: String,
@@ -173,7 +199,9 @@ pub enum ExistingError {
         public_path: String,
     },
     /// `sa.pub` without `sa.key`.
-    #[error("the public key {public_path} exists, but its private key {key_path} does not: restore the private key, or remove the public key to have both made anew")]
+    #[error(
+        "the public key {public_path} exists, but its private key {key_path} does not: restore the private key, or remove the public key to have both made anew"
+    )]
     PrivateKeyMissing {
         /// Path of the private key.
         key_path: String,
@@ -277,6 +305,32 @@ impl Files<'_> {
         Ok(Existing::Complete(Leaf { certificate, intermediates, key }))
     }
 
+    /// Like [`Self::leaf`] where nothing may be made: with an external authority.
+    ///
+    /// # Errors
+    /// [`ExistingError`]; also when there is none.
+    pub fn required_leaf(&self, wanted: Wanted<'_>) -> Result<Leaf, ExistingError> {
+        self.leaf(wanted).and_then(|found| self.required(found))
+    }
+
+    /// Like [`Self::authority`] where nothing may be made: when joining.
+    ///
+    /// # Errors
+    /// [`ExistingError`]; also when there is none.
+    pub fn required_authority(&self) -> Result<Authority, ExistingError> {
+        self.authority().and_then(|found| self.required(found))
+    }
+
+    fn required<T>(&self, found: Existing<T>) -> Result<T, ExistingError> {
+        match found {
+            Existing::Complete(whole) => Ok(whole),
+            Existing::Absent | Existing::KeyOnly(_) => Err(ExistingError::Missing {
+                base: self.base.to_owned(),
+                path: self.certificate_path.to_owned(),
+            }),
+        }
+    }
+
     fn check_signature(
         &self,
         certificate: &Certificate,
@@ -285,16 +339,18 @@ impl Files<'_> {
     ) -> Result<(), ExistingError> {
         let base = self.base.to_owned();
         // An expired certificate of another authority is first of all one of another authority.
-        let at_its_time = wanted.at.clamp(certificate.not_before(), certificate.not_after().max(certificate.not_before()));
-        let of_other_authority = |e: &VerifyError| {
-            !matches!(e, VerifyError::Expired { .. } | VerifyError::NotYetValid { .. })
-        };
+        let at_its_time =
+            wanted.at.clamp(certificate.not_before(), certificate.not_after().max(certificate.not_before()));
+        let of_other_authority =
+            |e: &VerifyError| !matches!(e, VerifyError::Expired { .. } | VerifyError::NotYetValid { .. });
         let result = match certificate.verify(intermediates, wanted.ca, at_its_time) {
             Err(error) if of_other_authority(&error) => Err(error),
             _ => certificate.verify(intermediates, wanted.ca, wanted.at),
         };
         result.map_err(|source| match source {
-            VerifyError::Expired { .. } | VerifyError::NotYetValid { .. } => ExistingError::Dates { base, source },
+            VerifyError::Expired { .. } | VerifyError::NotYetValid { .. } => {
+                ExistingError::Dates { base, source }
+            }
             _ => ExistingError::NotSigned { base, ca_base: wanted.ca_base.to_owned(), source },
         })
     }
@@ -309,7 +365,8 @@ pub fn missing_sans(certificate: &Certificate, dns_names: &[String], ips: &[IpAd
             })
     };
     let has_ip = |ip: &IpAddr| certificate.ips().iter().any(|c| c.to_canonical() == ip.to_canonical());
-    let names = dns_names.iter().filter(|name| !certificate.dns_names().iter().any(|p| covers(p, name))).cloned();
+    let names =
+        dns_names.iter().filter(|name| !certificate.dns_names().iter().any(|p| covers(p, name))).cloned();
     names.chain(ips.iter().filter(|ip| !has_ip(ip)).map(ToString::to_string)).collect()
 }
 
@@ -353,9 +410,11 @@ impl ServiceAccountFiles<'_> {
             path: key_path.clone(),
             source,
         })?;
-        let public = self.public.map(PublicKey::from_pem).transpose().map_err(|source| {
-            ExistingError::PublicKey { base: base(), path: public_path.clone(), source }
-        })?;
+        let public = self
+            .public
+            .map(PublicKey::from_pem)
+            .transpose()
+            .map_err(|source| ExistingError::PublicKey { base: base(), path: public_path.clone(), source })?;
         match (key, public) {
             (None, None) => Ok(Existing::Absent),
             (None, Some(_)) => Err(ExistingError::PrivateKeyMissing { key_path, public_path }),

@@ -1,6 +1,8 @@
 //! The certificates and kubeconfig files of a control plane, as tables. What they hold is the same for every
 //! release but for the few values in [`InventoryFacts`], which the caller takes from its release.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use jiff::Timestamp;
 
 use crate::certificate::{Certificate, Usage};
@@ -16,6 +18,8 @@ pub struct InventoryFacts {
     pub kubelet_client_organization: Option<&'static str>,
     /// Organization of `apiserver-etcd-client` and `etcd/healthcheck-client`.
     pub etcd_client_organization: Option<&'static str>,
+    /// The etcd server is reached at the advertise address too (from 1.13).
+    pub etcd_server_advertised: bool,
     /// Organization of `admin.conf`.
     pub admin_organization: &'static str,
     /// There is a `super-admin.conf`.
@@ -65,6 +69,54 @@ pub enum SanKind {
     EtcdServer,
     /// Those of etcd towards its peers.
     EtcdPeer,
+}
+
+/// What the names and addresses of server certificates are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct SanInputs<'a> {
+    /// Name of the node.
+    pub node_name: &'a str,
+    /// Domain of the services.
+    pub dns_domain: &'a str,
+    /// The first address of the (first) service network.
+    pub service_address: IpAddr,
+    /// The address the node is reached at.
+    pub advertise_address: IpAddr,
+    /// Host of the control plane's shared address, if there is one: a name or an address.
+    pub control_plane_host: Option<&'a str>,
+    /// `apiServer.certSANs`.
+    pub api_server: &'a [String],
+    /// `etcd.local.serverCertSANs`.
+    pub etcd_server: &'a [String],
+    /// `etcd.local.peerCertSANs`.
+    pub etcd_peer: &'a [String],
+}
+
+impl SanKind {
+    /// The names and addresses. Look at [`Sans::rejected`] for what the user's lists hold in vain.
+    pub fn sans(self, facts: &InventoryFacts, inputs: SanInputs<'_>) -> Sans {
+        const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let etcd = |advertised: bool, extra: &[String]| {
+            let own = advertised.then_some(inputs.advertise_address);
+            let sans = Sans::new().dns(inputs.node_name).dns("localhost");
+            own.into_iter().chain(LOOPBACK).fold(sans, Sans::ip).extra(extra)
+        };
+        match self {
+            Self::None => Sans::new(),
+            Self::ApiServer => Sans::new()
+                .dns(inputs.node_name)
+                .dns("kubernetes")
+                .dns("kubernetes.default")
+                .dns("kubernetes.default.svc")
+                .dns(&format!("kubernetes.default.svc.{}", inputs.dns_domain))
+                .ip(inputs.service_address)
+                .ip(inputs.advertise_address)
+                .extra(inputs.control_plane_host)
+                .extra(inputs.api_server),
+            Self::EtcdServer => etcd(facts.etcd_server_advertised, inputs.etcd_server),
+            Self::EtcdPeer => etcd(true, inputs.etcd_peer),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,7 +315,13 @@ pub struct KubeconfigSpec {
 
 impl KubeconfigSpec {
     /// The client certificate of the user. It begins with the authority, as upstream's does in every release.
-    pub fn request(&self, node_name: &str, now: Timestamp, period_seconds: i64, ca: &Certificate) -> CertificateRequest {
+    pub fn request(
+        &self,
+        node_name: &str,
+        now: Timestamp,
+        period_seconds: i64,
+        ca: &Certificate,
+    ) -> CertificateRequest {
         let mut request = client_request(&self.user.of(node_name), &[], now, period_seconds, ca);
         request.organizations.extend(self.organization.map(str::to_owned));
         request
@@ -291,7 +349,13 @@ pub fn client_request(
 /// The kubeconfig files of a control-plane node, in the order of work (kubeadm
 /// `app/cmd/phases/init/kubeconfig.go`, 1.37).
 pub fn kubeconfigs(facts: &InventoryFacts) -> Vec<KubeconfigSpec> {
-    let spec = |name, file, user, organization, endpoint| KubeconfigSpec { name, file, user, organization, endpoint };
+    let spec = |name, file, user, organization, endpoint| KubeconfigSpec {
+        name,
+        file,
+        user,
+        organization,
+        endpoint,
+    };
     let fixed = CommonName::Fixed;
     let mut files = vec![spec(
         "admin",

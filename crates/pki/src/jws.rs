@@ -74,8 +74,9 @@ mod tests {
     /// The value that `cluster-bootstrap/token/jws/jws_test.go` of Kubernetes expects.
     #[test]
     fn the_known_answer_of_upstream() {
-        let secret = "my voice is my passport";
-        let signature = sign("Hello from the other side. I must have called a thousand times.", "joshua", secret);
+        let secret = "my voice is my passcode";
+        let content = "Hello from the other side. I must have called a thousand times.";
+        let signature = sign(content, "joshua", secret);
         assert_eq!(
             signature,
             "eyJhbGciOiJIUzI1NiIsImtpZCI6Impvc2h1YSJ9..VShe2taLd-YTrmWuRkcL_8QTNDHYxQIEBsAYYiIj1_8"
@@ -94,10 +95,7 @@ mod tests {
             verify("text", &good, "abcdef", "0123456789abcdeg"),
             Err(JwsError::Mismatch { token_id: "abcdef".to_owned() })
         );
-        assert!(matches!(
-            verify("text", &good, "abcdeg", "0123456789abcdef"),
-            Err(JwsError::Header { .. })
-        ));
+        assert!(matches!(verify("text", &good, "abcdeg", "0123456789abcdef"), Err(JwsError::Header { .. })));
         assert_eq!(verify("text", "a.b.c", "abcdef", "s"), Err(JwsError::Form));
         // A header that claims no signature is needed.
         let none = format!("{}..", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"abcdef"}"#));

@@ -73,7 +73,9 @@ impl FromStr for KeyAlgorithm {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// A name that is none of [`KeyAlgorithm::ALL`].
-    #[error("unknown encryption algorithm {name:?}: expected one of ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072, RSA-4096")]
+    #[error(
+        "unknown encryption algorithm {name:?}: expected one of ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072, RSA-4096"
+    )]
     UnknownAlgorithm {
         /// What was given.
         name: String,
@@ -91,7 +93,9 @@ pub enum KeyError {
     #[error("the private key is encrypted: remove its passphrase, for example with `openssl pkey`")]
     Encrypted,
     /// There is a block of a private key, but it can't be used.
-    #[error("the {label:?} block holds no usable key: expected RSA with 2048 to 8192 bits, or ECDSA on P-256, P-384 or P-521")]
+    #[error(
+        "the {label:?} block holds no usable key: expected RSA with 2048 to 8192 bits, or ECDSA on P-256, P-384 or P-521"
+    )]
     UnusablePrivateKey {
         /// Type of the PEM block.
         label: String,
@@ -201,9 +205,7 @@ impl PrivateKey {
     /// [`KeyError::Generate`].
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let rsa = |size| rsa::KeyPair::generate(size).map(Pair::Rsa);
-        let ec = |curve: Curve| {
-            EcdsaKeyPair::generate(curve.signing()).map(|pair| Pair::Ecdsa(pair, curve))
-        };
+        let ec = |curve: Curve| EcdsaKeyPair::generate(curve.signing()).map(|pair| Pair::Ecdsa(pair, curve));
         let pair = match algorithm {
             KeyAlgorithm::Rsa2048 => rsa(KeySize::Rsa2048),
             KeyAlgorithm::Rsa3072 => rsa(KeySize::Rsa3072),
@@ -303,10 +305,9 @@ impl PrivateKey {
     pub(crate) fn signature_algorithm(&self) -> AlgorithmIdentifierOwned {
         match &*self.0 {
             // RFC 4055: NULL parameters for RSA; RFC 5758: none for ECDSA.
-            Pair::Rsa(_) => AlgorithmIdentifierOwned {
-                oid: oid::RSA_SHA256,
-                parameters: Some(der::asn1::Any::null()),
-            },
+            Pair::Rsa(_) => {
+                AlgorithmIdentifierOwned { oid: oid::RSA_SHA256, parameters: Some(der::asn1::Any::null()) }
+            }
             Pair::Ecdsa(_, curve) => AlgorithmIdentifierOwned {
                 oid: match curve {
                     Curve::P256 => oid::ECDSA_SHA256,
@@ -461,4 +462,81 @@ fn modulus_bits(pkcs1: &[u8]) -> Option<usize> {
     let bytes = key.modulus.as_bytes();
     let first = bytes.first()?;
     Some(bytes.len() * 8 - first.leading_zeros() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_those_of_the_configuration() {
+        for algorithm in KeyAlgorithm::ALL {
+            assert_eq!(algorithm.name().parse(), Ok(algorithm));
+        }
+        assert_eq!(
+            "rsa".parse::<KeyAlgorithm>().unwrap_err().to_string(),
+            "unknown encryption algorithm \"rsa\": expected one of ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072, RSA-4096"
+        );
+    }
+
+    /// Fails for RSA, and counts.
+    struct Counting(AtomicUsize);
+
+    impl KeySource for Counting {
+        fn generate(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, KeyError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            match algorithm {
+                KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 => PrivateKey::generate(algorithm),
+                _ => Err(KeyError::Generate { algorithm }),
+            }
+        }
+    }
+
+    #[test]
+    fn many_keys_come_in_the_order_asked_for() {
+        let (small, large) = (KeyAlgorithm::EcdsaP256, KeyAlgorithm::EcdsaP384);
+        for threads in [1, 2, 9] {
+            let threads = NonZeroUsize::new(threads).unwrap();
+            let source = Counting(AtomicUsize::new(0));
+            let keys = generate_all(&source, &[large, small, small, large], threads).unwrap();
+            let kinds: Vec<_> = keys.iter().map(|k| k.public_key().unwrap().kind()).collect();
+            let (small_kind, large_kind) = (KeyKind::EcdsaP256, KeyKind::EcdsaP384);
+            assert_eq!(kinds, [large_kind, small_kind, small_kind, large_kind]);
+            assert_eq!(source.0.into_inner(), 4);
+            assert!(generate_all(&SystemKeys, &[], threads).unwrap().is_empty());
+            let source = Counting(AtomicUsize::new(0));
+            assert_eq!(
+                generate_all(&source, &[small, KeyAlgorithm::Rsa4096], threads).unwrap_err(),
+                KeyError::Generate { algorithm: KeyAlgorithm::Rsa4096 }
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_is_read_as_written_and_not_shown() {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let text = key.to_pem().unwrap();
+        let read = PrivateKey::from_pem(text.as_bytes()).unwrap();
+        assert_eq!(read.public_key().unwrap(), key.public_key().unwrap());
+        assert_eq!(format!("{key:?}"), "PrivateKey(..)");
+        let public = key.public_key().unwrap();
+        assert_eq!(PublicKey::from_pem(public.to_pem().as_bytes()).unwrap(), public);
+        assert_eq!(PublicKey::from_pem(text.as_bytes()).unwrap(), public);
+        assert_eq!(PublicKey::from_pem(b"x").unwrap_err(), KeyError::NoPublicKey);
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_without_panic(
+            label in prop::sample::select(vec!["RSA PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY", "PUBLIC KEY"]),
+            der in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let text = pem::encode(label, &der);
+            let _ = PrivateKey::from_pem(text.as_bytes());
+            let _ = PublicKey::from_pem(text.as_bytes());
+        }
+    }
 }

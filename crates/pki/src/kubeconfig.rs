@@ -147,7 +147,9 @@ pub enum KubeconfigError {
     #[error("{0}")]
     Syntax(String),
     /// Another kind of object.
-    #[error("no kind {kind:?} is registered for version {version:?}: expected a kubeconfig: kind Config of apiVersion v1")]
+    #[error(
+        "no kind {kind:?} is registered for version {version:?}: expected a kubeconfig: kind Config of apiVersion v1"
+    )]
     Kind {
         /// The kind found.
         kind: String,
@@ -183,7 +185,9 @@ pub enum KubeconfigError {
         reason: Option<String>,
     },
     /// It trusts somebody else.
-    #[error("a kubeconfig file {path:?} exists but does not contain a trusted CA in its current context's cluster. Total CA certificates found: {found}")]
+    #[error(
+        "a kubeconfig file {path:?} exists but does not contain a trusted CA in its current context's cluster. Total CA certificates found: {found}"
+    )]
     UntrustedCa {
         /// Path of the file.
         path: String,
@@ -235,8 +239,9 @@ impl Kubeconfig {
             });
         }
         // The value itself may be a secret, so it does not go into the message.
-        let mut config: Self = serde_json::from_value(tree)
-            .map_err(|e| KubeconfigError::Syntax(format!("{source_name}: not a kubeconfig: {}", without_values(&e))))?;
+        let mut config: Self = serde_json::from_value(tree).map_err(|e| {
+            KubeconfigError::Syntax(format!("{source_name}: not a kubeconfig: {}", without_values(&e)))
+        })?;
         config.other.remove("kind");
         config.other.remove("apiVersion");
         Ok(config)
@@ -376,7 +381,8 @@ pub fn validate_existing(
     let invalid = |reason| KubeconfigError::InvalidCa { path: owned(), reason };
     let authorities = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
         (None, Some(file)) => {
-            let text = read(file).map_err(|e| invalid(Some(format!("failed to load CA cert from {file:?}: {e}"))))?;
+            let text = read(file)
+                .map_err(|e| invalid(Some(format!("failed to load CA cert from {file:?}: {e}"))))?;
             Certificate::all_from_pem(&text)
         }
         _ => cluster.authorities(),

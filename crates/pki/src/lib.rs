@@ -25,14 +25,12 @@ mod verify;
 pub use certificate::{Certificate, CertificateError, Usage};
 pub use csr::{SigningRequest, SigningRequestError, signing_request};
 pub use existing::{
-    Authority, Existing, ExistingError, Files, Leaf, ServiceAccountFiles, Wanted, bounds_warning, is_external_ca,
-    missing_sans,
+    Authority, Existing, ExistingError, Files, Leaf, ServiceAccountFiles, Wanted, bounds_warning,
+    is_external_ca, missing_sans,
 };
 pub use hex::sha256_hex;
 pub use issue::{CertForm, CertificateRequest, IssueError, Validity, issue, self_signed_ca};
-pub use key::{
-    KeyAlgorithm, KeyError, KeyKind, KeySource, PrivateKey, PublicKey, SystemKeys, generate_all,
-};
+pub use key::{KeyAlgorithm, KeyError, KeyKind, KeySource, PrivateKey, PublicKey, SystemKeys, generate_all};
 pub use name::Name;
 pub use sans::Sans;
 pub use sealed::{CERTIFICATE_KEY_LENGTH, CertificateKey, SealError};

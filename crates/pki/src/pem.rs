@@ -63,8 +63,7 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(STANDARD.encode(der));
     // The size is known beforehand, so that no copy of a key is left behind by a growing buffer.
     let lines = body.len().div_ceil(64);
-    let mut text =
-        Zeroizing::new(String::with_capacity(body.len() + lines + 2 * (label.len() + 16)));
+    let mut text = Zeroizing::new(String::with_capacity(body.len() + lines + 2 * (label.len() + 16)));
     text.push_str(BEGIN);
     text.push_str(label);
     text.push_str(DASHES);

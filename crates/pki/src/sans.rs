@@ -122,8 +122,7 @@ mod tests {
 
     #[test]
     fn old_releases_keep_order_and_doubles() {
-        let sans =
-            Sans::new().dns("cp1").dns("a").dns("cp1").ip(ip("127.0.0.1")).ip(ip("::ffff:127.0.0.1"));
+        let sans = Sans::new().dns("cp1").dns("a").dns("cp1").ip(ip("127.0.0.1")).ip(ip("::ffff:127.0.0.1"));
         let (names, ips) = sans.clone().finish(false);
         assert_eq!(names, ["cp1", "a", "cp1"]);
         assert_eq!(ips, [ip("127.0.0.1"), ip("127.0.0.1")]);

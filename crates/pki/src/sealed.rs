@@ -37,7 +37,9 @@ pub enum SealError {
         found: usize,
     },
     /// The tag does not fit: another key, or the data was changed.
-    #[error("cannot decrypt: the certificate key is not the one the data was encrypted with, or the data was altered")]
+    #[error(
+        "cannot decrypt: the certificate key is not the one the data was encrypted with, or the data was altered"
+    )]
     Open,
     /// The library failed.
     #[error("failed to encrypt")]
@@ -91,10 +93,8 @@ impl CertificateKey {
     /// [`SealError::Seal`].
     pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut body = plain.to_vec();
-        let nonce = self
-            .cipher()?
-            .seal_in_place_append_tag(Aad::empty(), &mut body)
-            .map_err(|_| SealError::Seal)?;
+        let nonce =
+            self.cipher()?.seal_in_place_append_tag(Aad::empty(), &mut body).map_err(|_| SealError::Seal)?;
         let mut sealed = nonce.as_ref().to_vec();
         sealed.append(&mut body);
         Ok(sealed)
@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(&**key.open(&sealed).unwrap(), b"certificate\n");
     }
 
-    const GO_SEALED: &str = "6e6f6e63652d6f662d3132626350346eebac6111e809cfddd205866175ee88f42530b220054e16a5";
+    const GO_SEALED: &str =
+        "6e6f6e63652d6f662d3132626350346eebac6111e809cfddd205866175ee88f42530b220054e16a5";
 
     fn hex_byte(pair: &[u8]) -> u8 {
         u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()

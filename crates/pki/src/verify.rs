@@ -3,7 +3,8 @@
 //! Name constraints and revocation are not looked at.
 
 use aws_lc_rs::signature::{self as alg, UnparsedPublicKey, VerificationAlgorithm};
-use der::{Decode as _, Sequence};
+use der::oid::ObjectIdentifier;
+use der::{Decode as _, Encode as _, Sequence};
 use jiff::Timestamp;
 use spki::AlgorithmIdentifierOwned;
 
@@ -23,7 +24,9 @@ pub enum VerifyError {
         authority: String,
     },
     /// The issuer has the authority's name, but another key signed.
-    #[error("x509: certificate signed by unknown authority (possibly because of {reason:?} while trying to verify candidate authority certificate {authority:?})")]
+    #[error(
+        "x509: certificate signed by unknown authority (possibly because of {reason:?} while trying to verify candidate authority certificate {authority:?})"
+    )]
     BadSignature {
         /// What failed, in Go's words.
         reason: &'static str,
@@ -31,7 +34,11 @@ pub enum VerifyError {
         authority: String,
     },
     /// A certificate of the chain has expired.
-    #[error("x509: certificate has expired or is not yet valid: current time {} is after {}", seconds(at), seconds(not_after))]
+    #[error(
+        "x509: certificate has expired or is not yet valid: current time {} is after {}",
+        seconds(at),
+        seconds(not_after)
+    )]
     Expired {
         /// Subject of the certificate.
         subject: String,
@@ -41,7 +48,11 @@ pub enum VerifyError {
         at: Timestamp,
     },
     /// A certificate of the chain is not valid yet.
-    #[error("x509: certificate has expired or is not yet valid: current time {} is before {}", seconds(at), seconds(not_before))]
+    #[error(
+        "x509: certificate has expired or is not yet valid: current time {} is before {}",
+        seconds(at),
+        seconds(not_before)
+    )]
     NotYetValid {
         /// Subject of the certificate.
         subject: String,
@@ -235,20 +246,25 @@ fn algorithm(method: &AlgorithmIdentifierOwned, key: KeyKind) -> Option<&'static
     })
 }
 
-/// The hash of RSASSA-PSS parameters (RFC 4055).
-fn pss_hash(method: &AlgorithmIdentifierOwned) -> Option<der::oid::ObjectIdentifier> {
+/// The hash of RSASSA-PSS parameters (RFC 4055), if the salt is as long as the hash: Go takes no other.
+fn pss_hash(method: &AlgorithmIdentifierOwned) -> Option<ObjectIdentifier> {
     #[derive(Sequence)]
     struct Parameters {
         #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
         hash: Option<AlgorithmIdentifierOwned>,
         #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-        #[allow(dead_code, reason = "part of the form")]
+        #[allow(dead_code, reason = "part of the form; the library demands the same hash here")]
         mask: Option<AlgorithmIdentifierOwned>,
         #[asn1(context_specific = "2", tag_mode = "EXPLICIT", optional = "true")]
-        #[allow(dead_code, reason = "part of the form")]
         salt_length: Option<u32>,
     }
-    use der::Encode as _;
     let encoded = method.parameters.as_ref()?.to_der().ok()?;
-    Some(Parameters::from_der(&encoded).ok()?.hash?.oid)
+    let parameters = Parameters::from_der(&encoded).ok()?;
+    let hash = parameters.hash?.oid;
+    let length = match hash {
+        oid::SHA256 => 32,
+        oid::SHA384 => 48,
+        _ => 64,
+    };
+    (parameters.salt_length == Some(length)).then_some(hash)
 }
