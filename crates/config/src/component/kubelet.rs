@@ -1,0 +1,229 @@
+//! KubeletConfiguration: what kubeadm sets, and what kubeadm itself needs to know of it.
+
+use kubeadm_release::Release;
+use kubeadm_release::facts::component_config;
+use kubeadm_release::facts::kubelet::{CgroupDriver, ConfigDefaults};
+use kubeadm_yaml as tree;
+use serde_json::{Value, json};
+
+use super::{begin, default_text, fill_defaults, is_unset, recommend, recommendation, write_fields};
+use crate::address::Cidr;
+
+const KIND: &str = "KubeletConfiguration";
+const STATIC_PODS: &str = "/etc/kubernetes/manifests";
+const HEALTHZ_ADDRESS: &str = "127.0.0.1";
+const HEALTHZ_PORT: u16 = 10248;
+/// Where systemd-resolved keeps the name servers it uses itself.
+const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
+/// The DNS address where none can be taken from the service range.
+const FALLBACK_DNS: &str = "10.96.0.10";
+
+/// What the kubelet's configuration takes from the cluster's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KubeletInputs<'a> {
+    /// `networking.serviceSubnet`, one range or two with a comma.
+    pub service_subnet: &'a str,
+    /// `networking.dnsDomain`.
+    pub dns_domain: &'a str,
+    /// `certificatesDir`.
+    pub certificates_dir: &'a str,
+}
+
+/// Completes what the user wrote to the configuration stored for all kubelets; the texts are upstream's warnings.
+///
+/// Source: app/componentconfigs/kubelet.go (v1.37), defaults.go (v1.13).
+pub fn default_kubelet(
+    user: Option<Value>,
+    inputs: &KubeletInputs<'_>,
+    release: &Release,
+) -> (Value, Vec<String>) {
+    let config = component_config::kubelet(release);
+    let mut document = begin(user, &config);
+    let mut warnings = Vec::new();
+    match release.kubelet.config_defaults {
+        ConfigDefaults::Filled => enforce(&mut document, inputs),
+        ConfigDefaults::Zero => propose(&mut document, inputs, &mut warnings),
+    }
+    if release.kubelet.cgroup_driver == CgroupDriver::Systemd {
+        default_text(&mut document, "cgroupDriver", "systemd");
+    }
+    // The update frequency is the older of the two, and stands for both where only it is set.
+    let report = config.fields.iter().find(|f| f.path == "nodeStatusReportFrequency");
+    let update = config.fields.iter().find(|f| f.path == "nodeStatusUpdateFrequency");
+    if let (Some(report), Some(update), false) = (report, update, config.defaults.is_empty())
+        && is_unset(&document, report)
+        && !is_unset(&document, update)
+        && let Some(frequency) = tree::get(&document, update.path).cloned()
+    {
+        tree::set(&mut document, report.path, frequency);
+    }
+    fill_defaults(&mut document, &config);
+    write_fields(&mut document, &config);
+    (document, warnings)
+}
+
+/// The old way: what concerns security is set whatever the user wrote, and the CA has a fixed place.
+fn enforce(document: &mut Value, inputs: &KubeletInputs<'_>) {
+    default_text(document, "staticPodPath", STATIC_PODS);
+    tree::set_default(document, "clusterDNS", json!([cluster_dns(inputs.service_subnet)]));
+    default_text(document, "clusterDomain", inputs.dns_domain);
+    tree::set(document, "authentication.x509.clientCAFile", "/etc/kubernetes/pki/ca.crt");
+    tree::set(document, "authentication.anonymous.enabled", false);
+    tree::set(document, "authentication.webhook.enabled", true);
+    tree::set(document, "authorization.mode", "Webhook");
+    tree::set(document, "readOnlyPort", 0);
+    tree::set(document, "rotateCertificates", true);
+    tree::set(document, "healthzBindAddress", HEALTHZ_ADDRESS);
+    tree::set(document, "healthzPort", HEALTHZ_PORT);
+}
+
+/// The new way: the user's values stand, and other ones than recommended are warned of.
+fn propose(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<String>) {
+    let client_ca = format!("{}/ca.crt", inputs.certificates_dir.trim_end_matches('/'));
+    let dns = json!([cluster_dns(inputs.service_subnet)]);
+    let mut want = |path: &str, value: Value| warnings.extend(recommend(document, KIND, path, &value));
+    want("staticPodPath", json!(STATIC_PODS));
+    want("clusterDNS", dns);
+    if !inputs.dns_domain.is_empty() {
+        want("clusterDomain", json!(inputs.dns_domain));
+    }
+    want("authentication.x509.clientCAFile", json!(client_ca));
+    want("authentication.anonymous.enabled", json!(false));
+    want("authorization.mode", json!("Webhook"));
+    want("authentication.webhook.enabled", json!(true));
+    want("healthzBindAddress", json!(HEALTHZ_ADDRESS));
+    want("healthzPort", json!(HEALTHZ_PORT));
+    want("readOnlyPort", json!(0));
+    // Whether the user set it cannot be seen in the Go type, so upstream decides alone.
+    tree::set(document, "rotateCertificates", true);
+}
+
+/// The tenth address of the first service range.
+fn cluster_dns(service_subnet: &str) -> String {
+    let first = service_subnet.split(',').next().unwrap_or_default();
+    let address = Cidr::parse(first.trim()).and_then(|range| range.nth(10));
+    address.map_or_else(|| FALLBACK_DNS.to_owned(), |a| a.to_string())
+}
+
+/// Points the kubelet of this node at systemd-resolved's name servers, where that service is active; a text is a
+/// warning. Source: app/componentconfigs/kubelet_unix.go.
+pub fn use_systemd_resolved(document: &mut Value) -> Option<String> {
+    match tree::get(document, "resolvConf").cloned() {
+        None => {
+            tree::set(document, "resolvConf", RESOLVED_CONF);
+            None
+        }
+        Some(given) if given != json!(RESOLVED_CONF) => {
+            Some(recommendation(KIND, "resolvConf", &json!(RESOLVED_CONF), &given))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Address and port the kubelet reports its health at; no port where the user turned it off.
+pub fn healthz_endpoint(document: &Value) -> (String, Option<u16>) {
+    let address = tree::get_str(document, "healthzBindAddress").unwrap_or(HEALTHZ_ADDRESS);
+    let port = tree::get_i64(document, "healthzPort").map_or(Some(HEALTHZ_PORT), |p| u16::try_from(p).ok());
+    (address.to_owned(), port.filter(|p| *p != 0))
+}
+
+/// The configured cgroup driver.
+pub fn cgroup_driver(document: &Value) -> Option<&str> {
+    tree::get_str(document, "cgroupDriver")
+}
+
+/// Whether the kubelet is to refuse cgroups v1; absent where it decides by itself.
+pub fn fail_cgroup_v1(document: &Value) -> Option<bool> {
+    tree::get_bool(document, "failCgroupV1")
+}
+
+/// Whether the kubelet is to refuse a host with swap; its own default is yes.
+pub fn fail_swap_on(document: &Value) -> bool {
+    tree::get_bool(document, "failSwapOn").unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INPUTS: KubeletInputs<'_> = KubeletInputs {
+        service_subnet: "10.96.0.0/12",
+        dns_domain: "cluster.local",
+        certificates_dir: "/etc/kubernetes/pki",
+    };
+
+    fn old() -> Release {
+        Release::of(&"1.13.12".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_dns_address_is_the_tenth_of_the_first_range() {
+        for (range, want) in [
+            ("10.96.0.0/12", "10.96.0.10"),
+            ("10.196.0.0/12", "10.192.0.10"),
+            ("fd00:10:96::/112,10.96.0.0/12", "fd00:10:96::a"),
+            ("10.96.0.0/30", FALLBACK_DNS),
+            ("nonsense", FALLBACK_DNS),
+        ] {
+            assert_eq!(cluster_dns(range), want, "{range}");
+        }
+    }
+
+    #[test]
+    fn other_values_than_recommended_are_kept_and_warned_of() {
+        let user = json!({
+            "staticPodPath": "/srv/pods", "clusterDNS": ["169.254.20.10", "10.96.0.10"], "clusterDomain": "",
+            "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}}, "readOnlyPort": 10255,
+            "rotateCertificates": false
+        });
+        let (config, warnings) = default_kubelet(Some(user), &INPUTS, &Release::newest());
+        assert_eq!(
+            warnings,
+            [
+                "The recommended value for \"staticPodPath\" in \"KubeletConfiguration\" is: /etc/kubernetes/manifests; \
+                 the provided value is: /srv/pods",
+                "The recommended value for \"clusterDNS\" in \"KubeletConfiguration\" is: [10.96.0.10]; \
+                 the provided value is: [169.254.20.10 10.96.0.10]",
+                "The recommended value for \"authentication.anonymous.enabled\" in \"KubeletConfiguration\" is: false; \
+                 the provided value is: true",
+                "The recommended value for \"authentication.webhook.enabled\" in \"KubeletConfiguration\" is: true; \
+                 the provided value is: false",
+                "The recommended value for \"readOnlyPort\" in \"KubeletConfiguration\" is: 0; \
+                 the provided value is: 10255",
+            ]
+        );
+        assert_eq!(tree::get_str(&config, "staticPodPath"), Some("/srv/pods"));
+        assert_eq!(tree::get_str(&config, "clusterDomain"), Some("cluster.local"));
+        assert_eq!(tree::get_bool(&config, "rotateCertificates"), Some(true));
+    }
+
+    #[test]
+    fn old_releases_enforce_what_concerns_security() {
+        let user = json!({
+            "readOnlyPort": 10255, "authorization": {"mode": "AlwaysAllow"}, "healthzPort": 1,
+            "nodeStatusUpdateFrequency": "20s", "evictionHard": {}
+        });
+        let (config, warnings) = default_kubelet(Some(user), &INPUTS, &old());
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(tree::get(&config, "readOnlyPort"), None);
+        assert_eq!(tree::get_str(&config, "authorization.mode"), Some("Webhook"));
+        assert_eq!(healthz_endpoint(&config), ("127.0.0.1".to_owned(), Some(10248)));
+        assert_eq!(tree::get_str(&config, "nodeStatusReportFrequency"), Some("20s"));
+        assert_eq!(tree::get(&config, "evictionHard"), None);
+    }
+
+    #[test]
+    fn systemd_resolved_does_not_overrule_the_user() {
+        let (mut config, _) = default_kubelet(None, &INPUTS, &Release::newest());
+        assert_eq!(use_systemd_resolved(&mut config), None);
+        assert_eq!(tree::get_str(&config, "resolvConf"), Some("/run/systemd/resolve/resolv.conf"));
+        tree::set(&mut config, "resolvConf", "/srv/resolv.conf");
+        assert_eq!(
+            use_systemd_resolved(&mut config).as_deref(),
+            Some(
+                "The recommended value for \"resolvConf\" in \"KubeletConfiguration\" is: \
+                 /run/systemd/resolve/resolv.conf; the provided value is: /srv/resolv.conf"
+            )
+        );
+    }
+}
