@@ -305,5 +305,5 @@ const PROXY_DEFAULT_MODE: Column<&str> = Column(&[
 
 const PROXY_ENV: Column<bool> = Column(&[
     (0, false), // app/phases/addons/proxy/proxy.go, v1.13
-    (19, true), // app/phases/addons/proxy/proxy.go createKubeProxyAddon, v1.37
+    (36, true), // app/phases/addons/proxy/proxy.go createKubeProxyAddon, v1.36 and v1.37
 ]);

@@ -316,12 +316,12 @@ const PROBE_TIMING: Column<ProbeTiming> = Column(&[
 pub(super) const ARGUMENTS: Column<ArgumentOrder> = Column(&[
     (0, ArgumentOrder::OverridesFirst), // app/util/arguments.go BuildArgumentListFromMap, v1.13
     (14, ArgumentOrder::Sorted),        // written by v1.14
-    (31, ArgumentOrder::DefaultsFirst), // app/util/arguments.go ArgumentsToCommand, v1.31
+    (32, ArgumentOrder::DefaultsFirst), // app/util/arguments.go ArgumentsToCommand, seen in v1.32
 ]);
 
 const SORTED_ENV: Column<bool> = Column(&[
     (0, false), // app/phases/controlplane/manifests.go getProxyEnvVars, v1.13
-    (31, true), // app/util/env.go MergeKubeadmEnvVars, v1.31
+    (36, true), // app/util/env.go MergeKubeadmEnvVars, v1.36 and v1.37
 ]);
 
 // --- kube-apiserver -------------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ const APISERVER_PROBES: Column<ProbePaths> = Column(&[
 
 const AUTHORIZATION: Column<AuthorizationModes> = Column(&[
     (0, AuthorizationModes::Merged), // app/phases/controlplane/manifests.go getAuthzModes, v1.13
-    (31, AuthorizationModes::UsersOrDefault), // the same, v1.37; not stored any more by v1.31
+    (30, AuthorizationModes::UsersOrDefault), // the same, v1.37; no longer stored by v1.30
 ]);
 
 const ETCD_SERVERS_OVERRIDE: Column<&str> = Column(&[
@@ -378,7 +378,7 @@ const ETCD_SERVERS_OVERRIDE: Column<&str> = Column(&[
 
 const ETCD_IPV6_LOOPBACK: Column<bool> = Column(&[
     (0, false), // app/phases/controlplane/manifests.go getAPIServerCommand, v1.13
-    (14, true), // app/util/etcd GetClientURLByIP with the loopback of the family, v1.14
+    (18, true), // written by v1.18
 ]);
 
 // --- kube-controller-manager and kube-scheduler ---------------------------------------------------------------
@@ -398,12 +398,12 @@ const CONTROLLER_MANAGER_FLAGS: &[Span<Flag>] = &[
     Span::always(flag("controllers", Value::Text("*,bootstrapsigner,tokencleaner"))),
     Span::always(flag("kubeconfig", Value::Kubeconfig("controller-manager.conf"))),
     Span::always(flag("leader-elect", Value::Text("true"))),
-    Span::until(19, flag("node-cidr-mask-size", Value::NodeCidrMaskSize)),
+    Span::until(20, flag("node-cidr-mask-size", Value::NodeCidrMaskSize)), // last written by v1.19
     Span::since(12, flag("requestheader-client-ca-file", Value::Pki("front-proxy-ca.crt"))), // v1.12
-    Span::within(16, 23, flag("port", Value::Text("0"))), // written by v1.16 to v1.22
+    Span::within(16, 23, flag("port", Value::Text("0"))),                  // written by v1.16 to v1.22
     Span::always(flag("root-ca-file", Value::Pki("ca.crt"))),
     Span::always(flag("service-account-private-key-file", Value::Pki("sa.key"))),
-    Span::since(18, flag("service-cluster-ip-range", Value::ServiceSubnetWithPodSubnet)),
+    Span::since(16, flag("service-cluster-ip-range", Value::ServiceSubnetWithPodSubnet)), // written by v1.16
     Span::always(flag("use-service-account-credentials", Value::Text("true"))),
 ];
 
@@ -463,9 +463,9 @@ const WILDCARD_HOST_OMITTED: Column<bool> = Column(&[
 
 /// Source: app/phases/controlplane/volumes.go caCertsExtraVolumePaths, v1.11 and v1.37.
 const CA_DIRECTORIES: &[Span<CaDirectory>] = &[
-    Span::until(30, CaDirectory { volume: "etc-pki", path: "/etc/pki" }),
-    Span::since(30, CaDirectory { volume: "etc-pki-ca-trust", path: "/etc/pki/ca-trust" }),
-    Span::since(30, CaDirectory { volume: "etc-pki-tls-certs", path: "/etc/pki/tls/certs" }),
+    Span::until(31, CaDirectory { volume: "etc-pki", path: "/etc/pki" }),
+    Span::since(31, CaDirectory { volume: "etc-pki-ca-trust", path: "/etc/pki/ca-trust" }),
+    Span::since(31, CaDirectory { volume: "etc-pki-tls-certs", path: "/etc/pki/tls/certs" }),
     Span::always(CaDirectory { volume: "usr-share-ca-certificates", path: "/usr/share/ca-certificates" }),
     Span::always(CaDirectory {
         volume: "usr-local-share-ca-certificates",

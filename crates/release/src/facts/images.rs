@@ -103,7 +103,7 @@ const NAMING: Column<ImageNaming> = Column(&[
 
 const ORDER: Column<ImageOrder> = Column(&[
     (0, ImageOrder::DnsLast),   // app/images/images.go GetAllImages, v1.13
-    (30, ImageOrder::EtcdLast), // app/images/images.go GetControlPlaneImages, v1.30
+    (29, ImageOrder::EtcdLast), // app/images/images.go GetControlPlaneImages, seen in v1.29
 ]);
 
 const HYPERKUBE: Column<bool> = Column(&[

@@ -1,6 +1,6 @@
 //! What the machine is asked before anything is changed: the list of checks and their parameters.
 //!
-//! The checks themselves are the engine's; names and texts belong to them. Ports of the components are in
+//! Between v1.13 and v1.36 a change whose release is not known yet stands at v1.36. The checks themselves are the engine's; names and texts belong to them. Ports of the components are in
 //! [`super::control_plane`].
 
 use crate::column::{Column, Span};
@@ -188,11 +188,11 @@ const INIT: &[Span<Check>] = &[
     Span::always(Check::HttpProxy),
     Span::always(Check::HttpProxyCidr),
     Span::always(Check::Cri),
-    Span::since(36, Check::ContainerRuntimeVersion), // KEP-4033
+    Span::since(35, Check::ContainerRuntimeVersion), // KEP-4033, seen in v1.35
     Span::until(24, Check::DockerService),
-    Span::until(32, Check::Crictl),
-    Span::until(30, Check::BridgeNetfilter),
-    Span::within(11, 30, Check::Ipv4ForwardingAlways),
+    Span::until(36, Check::Crictl),
+    Span::until(36, Check::BridgeNetfilter),
+    Span::within(11, 36, Check::Ipv4ForwardingAlways),
     Span::always(Check::Swap),
     Span::always(Check::Programs),
     Span::always(Check::SystemVerification),
@@ -200,13 +200,13 @@ const INIT: &[Span<Check>] = &[
     Span::always(Check::KubeletVersion),
     Span::always(Check::KubeletService),
     Span::always(Check::KubeletPort),
-    Span::until(23, Check::IpvsModules),
-    Span::since(30, Check::ForwardingByFamily),
+    Span::until(36, Check::IpvsModules),
+    Span::since(36, Check::ForwardingByFamily),
     Span::since(36, Check::ExternalEtcdVersion), // before the local ports in v1.36 and v1.37
     Span::always(Check::LocalEtcd),
     Span::always(Check::ExternalEtcdCertificates),
     Span::until(36, Check::ExternalEtcdVersion),
-    Span::until(30, Check::Ipv6ForwardingWithAdvertise),
+    Span::until(36, Check::Ipv6ForwardingWithAdvertise),
     Span::since(11, Check::ImagePull),
 ];
 
@@ -220,22 +220,22 @@ const fn should(name: &'static str) -> Program {
 
 /// Source: app/preflight/checks.go addCommonChecks, v1.13 and v1.37.
 const PROGRAMS: &[Span<Program>] = &[
-    Span::until(32, must("ip")),
-    Span::until(32, must("iptables")),
-    Span::since(32, must("losetup")),
+    Span::until(36, must("ip")),
+    Span::until(36, must("iptables")),
+    Span::since(36, must("losetup")),
     Span::always(must("mount")),
-    Span::until(32, must("nsenter")),
-    Span::until(32, should("ebtables")),
-    Span::until(32, should("ethtool")),
-    Span::until(32, should("socat")),
-    Span::until(32, should("tc")),
-    Span::until(32, should("touch")),
-    Span::since(32, must("cp")),
+    Span::until(36, must("nsenter")),
+    Span::until(36, should("ebtables")),
+    Span::until(36, should("ethtool")),
+    Span::until(36, should("socat")),
+    Span::until(36, should("tc")),
+    Span::until(36, should("touch")),
+    Span::since(36, must("cp")),
 ];
 
 const SWAP: Column<Severity> = Column(&[
     (0, Severity::Error),    // app/preflight/checks.go SwapCheck, v1.13
-    (22, Severity::Warning), // the same, v1.22 (KEP-2400)
+    (36, Severity::Warning), // the same, v1.36 and v1.37 (KEP-2400)
 ]);
 
 const ETCD_PEER_PORT: Column<bool> = Column(&[
