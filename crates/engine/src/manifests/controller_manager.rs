@@ -43,8 +43,8 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
     )
 }
 
-/// Probes of a component at the address its arguments let it listen at. A changed port is not followed, as the port
-/// is not upstream's to change either.
+/// Probes of a component at the address its arguments let it listen at. A `secure-port` among them is not followed:
+/// upstream does not either, and the probe port is part of the pod.
 pub(super) fn served(spec: &InitSpec, served: &Served, paths: ProbePaths, extra: &[Arg]) -> Probes {
     let host = match args::last(extra, served.address_flag) {
         None => "127.0.0.1",
