@@ -122,19 +122,32 @@ pub struct Addons {
     pub kube_proxy: KubeProxy,
 }
 
+impl Corefile {
+    fn at(minor: u32) -> Self {
+        Self {
+            lameduck: LAMEDUCK.at(minor),
+            ready: READY.at(minor),
+            upstream: KUBERNETES_UPSTREAM.at(minor),
+            ttl: TTL.at(minor),
+            forwarder: FORWARDER.at(minor),
+            cache_disabled: CACHE_DISABLED.at(minor),
+            loop_loadbalance: LOOP_LOADBALANCE.at(minor),
+        }
+    }
+
+    /// The default of every minor, once each: a Corefile that is one of these is not the user's own.
+    pub fn defaults() -> Vec<Self> {
+        let mut all: Vec<Self> = (FIRST_WITH_COREDNS..=crate::NEWEST_MINOR).map(Self::at).collect();
+        all.dedup();
+        all
+    }
+}
+
 impl Addons {
     pub(crate) fn at(minor: u32) -> Self {
         Self {
             coredns: CoreDns {
-                corefile: Corefile {
-                    lameduck: LAMEDUCK.at(minor),
-                    ready: READY.at(minor),
-                    upstream: KUBERNETES_UPSTREAM.at(minor),
-                    ttl: TTL.at(minor),
-                    forwarder: FORWARDER.at(minor),
-                    cache_disabled: CACHE_DISABLED.at(minor),
-                    loop_loadbalance: LOOP_LOADBALANCE.at(minor),
-                },
+                corefile: Corefile::at(minor),
                 upstream: UPSTREAM.at(minor),
                 probes: DNS_PROBES.at(minor),
                 tolerations: Span::at(DNS_TOLERATIONS, minor),
@@ -163,6 +176,9 @@ impl Addons {
 }
 
 // --- CoreDNS: app/phases/addons/dns/manifests.go, unless said otherwise ---------------------------------------
+
+/// CoreDNS is the default since v1.11.
+const FIRST_WITH_COREDNS: u32 = 11;
 
 const LAMEDUCK: Column<bool> = Column(&[
     (0, false), // v1.13
@@ -307,3 +323,15 @@ const PROXY_ENV: Column<bool> = Column(&[
     (0, false), // app/phases/addons/proxy/proxy.go, v1.13
     (36, true), // app/phases/addons/proxy/proxy.go createKubeProxyAddon, v1.36 and v1.37
 ]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_corefiles_changed_seven_times() {
+        let all = Corefile::defaults();
+        assert_eq!(all.len(), 8);
+        assert_eq!((all[0], all[7]), (Corefile::at(11), Corefile::at(37)));
+    }
+}
