@@ -1,0 +1,265 @@
+//! The file system. Every file appears at once under its name, with its final mode, and a removal stays on its file
+//! system: a run that is killed in between leaves the old file or the new one, and at most a temporary file that the next
+//! write of the same name clears away.
+
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, WriteFiles};
+use rustix::fs::{AtFlags, Gid, Uid};
+use rustix::process::Pid;
+
+use crate::removal;
+
+/// Ends the name of a file that is being written: `.NAME.PID-N.kubeadm-tmp`. Such names start with a dot, so that
+/// the kubelet does not take one for a manifest.
+const TEMPORARY: &str = ".kubeadm-tmp";
+
+/// The file system of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HostFiles;
+
+impl Files for HostFiles {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+        present(std::fs::read(path)).map_err(|e| failed("open", path, &e))
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<FileMeta>, FileError> {
+        let meta = present(std::fs::symlink_metadata(path)).map_err(|e| failed("lstat", path, &e))?;
+        Ok(meta.map(|m| FileMeta {
+            kind: match m.file_type() {
+                t if t.is_file() => FileKind::File,
+                t if t.is_dir() => FileKind::Dir,
+                t if t.is_symlink() => FileKind::Link,
+                _ => FileKind::Other,
+            },
+            mode: m.mode() & 0o7777,
+            uid: m.uid(),
+            gid: m.gid(),
+            size: m.size(),
+        }))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Option<Vec<String>>, FileError> {
+        let error = |e: &io::Error| failed("open", dir, e);
+        let Some(entries) = present(std::fs::read_dir(dir)).map_err(|e| error(&e))? else { return Ok(None) };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(entry.map_err(|e| error(&e))?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(Some(names))
+    }
+}
+
+impl WriteFiles for HostFiles {
+    fn write(&self, file: &NewFile) -> Result<(), FileError> {
+        let (Some(dir), Some(name)) = (file.path.parent(), file.path.file_name()) else {
+            return Err(failed("open", &file.path, &io::Error::from(ErrorKind::InvalidFilename)));
+        };
+        self.create_dir(dir, 0o755)?;
+        clear_leftovers(dir, name);
+        let temporary = temporary_path(dir, name);
+        write_through(&temporary, file).inspect_err(|_| {
+            // The error of the write is what matters.
+            let _ = std::fs::remove_file(&temporary);
+        })
+    }
+
+    fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError> {
+        if path.as_os_str().is_empty() || path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.create_dir(parent, mode)?;
+        }
+        match DirBuilder::new().mode(mode).create(path) {
+            // Somebody else made it meanwhile.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(e) => Err(failed("mkdir", path, &e)),
+            Ok(()) => {
+                let exact = std::fs::Permissions::from_mode(mode);
+                std::fs::set_permissions(path, exact).map_err(|e| failed("chmod", path, &e))
+            }
+        }
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), FileError> {
+        removal::remove(path)
+    }
+
+    fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError> {
+        let meta = std::fs::symlink_metadata(path).map_err(|e| failed("lstat", path, &e))?;
+        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+        rustix::fs::chownat(rustix::fs::CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| failed("chown", path, &e.into()))?;
+        if let Some(mode) = mode.filter(|_| !meta.is_symlink()) {
+            let exact = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path, exact).map_err(|e| failed("chmod", path, &e))?;
+        }
+        if meta.is_dir() {
+            for name in self.list(path)?.unwrap_or_default() {
+                // A directory cannot be used with the mode of a file: below the top only owners change.
+                self.set_owner(&path.join(name), owner, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the temporary file, flushes it, gives it its name, and flushes the directory.
+fn write_through(temporary: &Path, file: &NewFile) -> Result<(), FileError> {
+    // `create_new` is O_EXCL: neither a file nor a link that is already there is opened.
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(file.mode & 0o600)
+        .open(temporary)
+        .map_err(|e| failed("open", &file.path, &e))?;
+    // The mode is exact whatever the umask, and set before there is anything to read.
+    out.set_permissions(std::fs::Permissions::from_mode(file.mode))
+        .map_err(|e| failed("chmod", &file.path, &e))?;
+    out.write_all(&file.content).map_err(|e| failed("write", &file.path, &e))?;
+    out.sync_data().map_err(|e| failed("fsync", &file.path, &e))?;
+    drop(out);
+    std::fs::rename(temporary, &file.path).map_err(|e| failed("rename", &file.path, &e))?;
+    let dir = temporary.parent().unwrap_or(Path::new("/"));
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| failed("fsync", dir, &e))
+}
+
+fn temporary_path(dir: &Path, name: &OsStr) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    dir.join(format!(".{}.{}-{count}{TEMPORARY}", name.to_string_lossy(), std::process::id()))
+}
+
+/// Removes what a killed process left of its attempts to write `name`. Failing to is no reason not to write.
+fn clear_leftovers(dir: &Path, name: &OsStr) {
+    let Ok(Some(names)) = HostFiles.list(dir) else { return };
+    let prefix = format!(".{}.", name.to_string_lossy());
+    for leftover in names {
+        let writer = leftover
+            .strip_prefix(&prefix)
+            .and_then(|rest| rest.strip_suffix(TEMPORARY))
+            .and_then(|rest| rest.split_once('-'))
+            .and_then(|(pid, _)| pid.parse().ok())
+            .and_then(Pid::from_raw);
+        if writer.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)) {
+            let _ = std::fs::remove_file(dir.join(leftover));
+        }
+    }
+}
+
+/// Absence is an answer, not an error.
+fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// A [`FileError`] in the words of the system, as Go has them: `permission denied`.
+pub(crate) fn failed(operation: &'static str, path: &Path, error: &io::Error) -> FileError {
+    FileError { operation, path: path.into(), reason: words(error) }
+}
+
+/// The system's words for an error, without Rust's `(os error N)`, in lower case.
+pub(crate) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn new_file(path: PathBuf, content: &str, mode: u32) -> NewFile {
+        NewFile { path, content: content.into(), mode, secret: false }
+    }
+
+    #[test]
+    fn writes_with_exact_mode_and_makes_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/admin.conf");
+        HostFiles.write(&new_file(path.clone(), "one", 0o666)).unwrap();
+        HostFiles.write(&new_file(path.clone(), "two", 0o600)).unwrap();
+        assert_eq!(HostFiles.read(&path).unwrap().unwrap(), b"two");
+        assert_eq!(HostFiles.stat(&path).unwrap().unwrap().mode, 0o600);
+        assert_eq!(HostFiles.stat(&dir.path().join("a")).unwrap().unwrap().mode, 0o755);
+        assert_eq!(HostFiles.list(path.parent().unwrap()).unwrap().unwrap(), ["admin.conf"]);
+    }
+
+    #[test]
+    fn replaces_a_link_and_spares_its_target() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        std::fs::write(&target, "precious").unwrap();
+        symlink(&target, &link).unwrap();
+        HostFiles.write(&new_file(link.clone(), "new", 0o644)).unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"precious");
+        assert_eq!(HostFiles.stat(&link).unwrap().unwrap().kind, FileKind::File);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("taken");
+        std::fs::create_dir(&path).unwrap();
+        let error = HostFiles.write(&new_file(path.clone(), "x", 0o644)).unwrap_err();
+        assert_eq!(error.to_string(), format!("rename {}: is a directory", path.display()));
+        assert_eq!(HostFiles.list(dir.path()).unwrap().unwrap(), ["taken"]);
+    }
+
+    #[test]
+    fn leftovers_of_dead_writers_go() {
+        let dir = tempfile::tempdir().unwrap();
+        // No process has the largest id that the kernel allows.
+        let dead = dir.path().join(format!(".ca.key.{}-0{TEMPORARY}", (1 << 22) + 1));
+        let alive = dir.path().join(format!(".ca.key.{}-999{TEMPORARY}", std::process::id()));
+        let other = dir.path().join(".ca.key.backup");
+        for path in [&dead, &alive, &other] {
+            std::fs::write(path, "secret").unwrap();
+        }
+        HostFiles.write(&new_file(dir.path().join("ca.key"), "x", 0o600)).unwrap();
+        assert_eq!((dead.exists(), alive.exists(), other.exists()), (false, true, true));
+    }
+
+    #[test]
+    fn absence_is_none_and_refusal_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(HostFiles.read(&dir.path().join("no")).unwrap().is_none());
+        assert!(HostFiles.stat(&file.join("below")).unwrap().is_none());
+        assert!(HostFiles.list(&dir.path().join("no")).unwrap().is_none());
+        let error = HostFiles.read(dir.path()).unwrap_err();
+        assert_eq!(error.to_string(), format!("open {}: is a directory", dir.path().display()));
+    }
+
+    #[test]
+    fn set_owner_reaches_all_below_and_follows_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = std::fs::metadata(dir.path()).unwrap();
+        let (tree, outside) = (dir.path().join("tree"), dir.path().join("outside"));
+        std::fs::create_dir_all(tree.join("sub")).unwrap();
+        std::fs::write(tree.join("sub/file"), "").unwrap();
+        std::fs::write(&outside, "").unwrap();
+        symlink(&outside, tree.join("link")).unwrap();
+        // Root may give files away; anybody else can only keep them.
+        let uid = if own.uid() == 0 { 12345 } else { own.uid() };
+        HostFiles.set_owner(&tree, Owner { uid, gid: own.gid() }, Some(0o700)).unwrap();
+        assert_eq!(HostFiles.stat(&tree.join("sub/file")).unwrap().unwrap().uid, uid);
+        assert_eq!(HostFiles.stat(&tree.join("link")).unwrap().unwrap().uid, uid);
+        assert_eq!(HostFiles.stat(&tree).unwrap().unwrap().mode, 0o700);
+        assert_eq!(HostFiles.stat(&outside).unwrap().unwrap().uid, own.uid());
+    }
+}

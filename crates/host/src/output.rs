@@ -1,0 +1,97 @@
+//! Standard output and standard error, and a line in place that says what is being waited for.
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use kubeadm_engine::ports::Output;
+
+/// Goes to the start of the line and erases it.
+const ERASE: &str = "\r\x1b[K";
+
+/// The streams of this process.
+pub struct HostOutput {
+    zone: TimeZone,
+    terminal: bool,
+    /// Whether a progress line stands on the terminal.
+    shown: Mutex<bool>,
+}
+
+impl HostOutput {
+    /// The streams of this process; progress is shown if standard error is a terminal that can erase a line.
+    pub fn from_process() -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Self {
+            zone: TimeZone::system(),
+            terminal: std::io::stderr().is_terminal() && !dumb,
+            shown: Mutex::new(false),
+        }
+    }
+
+    /// Removes the progress line and holds others off while something else is written.
+    fn cleared(&self) -> MutexGuard<'_, bool> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut *shown) {
+            print_to(&mut std::io::stderr().lock(), ERASE);
+        }
+        shown
+    }
+}
+
+impl Output for HostOutput {
+    fn say(&self, text: &str) {
+        let _lock = self.cleared();
+        print_to(&mut std::io::stdout().lock(), &format!("{text}\n"));
+    }
+
+    fn warn(&self, text: &str) {
+        let _lock = self.cleared();
+        let line = log_line('W', &Timestamp::now().to_zoned(self.zone.clone()), std::process::id(), text);
+        print_to(&mut std::io::stderr().lock(), &line);
+    }
+
+    fn note(&self, text: &str) {
+        let _lock = self.cleared();
+        print_to(&mut std::io::stderr().lock(), text);
+    }
+
+    fn progress(&self, text: &str) {
+        let mut shown = self.cleared();
+        if !self.terminal || text.is_empty() {
+            return;
+        }
+        let mut stderr = std::io::stderr().lock();
+        let width = rustix::termios::tcgetwinsize(&stderr).map_or(80, |size| usize::from(size.ws_col));
+        // A line that wraps could not be erased.
+        let line: String =
+            text.chars().filter(|c| !c.is_control()).take(width.max(20).saturating_sub(1)).collect();
+        print_to(&mut stderr, &line);
+        *shown = true;
+    }
+}
+
+/// A line in the form of klog: letter, month and day, local time, process id in seven columns, where it comes from.
+pub fn log_line(severity: char, now: &Zoned, pid: u32, text: &str) -> String {
+    let time = now.strftime("%m%d %H:%M:%S.%6f");
+    format!("{severity}{time} {pid:7} kubeadm.rs:1] {}\n", text.trim_end_matches('\n'))
+}
+
+/// A reader that went away (`kubeadm … | head -1`) is no reason to fail.
+fn print_to(stream: &mut dyn Write, text: &str) {
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_have_klogs_form() {
+        let now: Timestamp = "2026-11-23T14:48:18.474179Z".parse().unwrap();
+        assert_eq!(
+            log_line('W', &now.to_zoned(TimeZone::UTC), 14233, "kubelet service does not exist"),
+            "W1123 14:48:18.474179   14233 kubeadm.rs:1] kubelet service does not exist\n"
+        );
+    }
+}
