@@ -24,7 +24,7 @@ pub(crate) fn release() -> Result<PathBuf> {
     let host = host.ok_or_else(|| Error::Unfit(format!("rustc -vV names no host:\n{about}")))?;
     progress::during("build kubeadm (static, optimised; minutes when nothing is cached)", || {
         cargo()
-            .args(["build", "--quiet", "--release", "--package", "kubeadm-cli", "--target", host])
+            .args(["build", "--quiet", "--release", "--package", "kubeadm", "--target", host])
             .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
             .show()
     })?;
