@@ -163,10 +163,10 @@ impl<'a> Executor<'a> {
         match action {
             Action::Nothing => Ok(()),
             Action::CreateDir { path, mode } => Ok(files.create_dir(path, *mode)?),
-            Action::WriteFile(file) => Ok(files.write(file)?),
+            Action::WriteFile(file) => Ok(self.write(file)?),
             Action::WritePair { key, certificate } => {
-                files.write(key)?;
-                Ok(files.write(certificate)?)
+                self.write(key)?;
+                Ok(self.write(certificate)?)
             }
             Action::SetOwner { path, owner, mode } => Ok(files.set_owner(path, *owner, *mode)?),
             Action::AddAccounts(accounts) => {
@@ -201,6 +201,15 @@ impl<'a> Executor<'a> {
                     .map_err(|e| ActionError::Wait(Box::new(e)))
             }
         }
+    }
+
+    /// Writes a file, unless it is there already with this content and mode: a second run leaves a healthy node as
+    /// it is, down to the times of its files.
+    fn write(&self, file: &NewFile) -> Result<(), FileError> {
+        let files = &self.fx.files;
+        let same = matches!(files.stat(&file.path)?, Some(m) if m.kind == FileKind::File && m.mode == file.mode)
+            && files.read(&file.path)?.as_ref() == Some(&file.content);
+        if same { Ok(()) } else { files.write(file) }
     }
 
     fn show(&self, paths: &[std::path::PathBuf]) -> Result<(), FileError> {
