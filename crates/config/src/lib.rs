@@ -1,8 +1,27 @@
 //! kubeadm's configuration: reading any API version into one internal form, defaults, validation, migration
 //! and printing.
 //!
-//! No input or output happens here: what must be detected on the host comes through a trait of the caller.
+//! Start at [`load`]. No input or output happens here: what must be known of the host comes through
+//! [`detect::Detect`], and what is worth saying is collected as [`error::Notice`]s.
 
+pub mod address;
+pub mod api;
+mod codec;
+pub mod commands;
+pub mod defaults;
+pub mod detect;
+pub mod documents;
 pub mod duration;
+pub mod error;
+pub mod features;
+pub mod flags;
+mod form;
+pub mod images;
+pub mod load;
+pub mod names;
 pub mod token;
 pub mod types;
+mod url;
+pub mod validate;
+pub mod version;
+pub mod write;

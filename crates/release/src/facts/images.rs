@@ -48,6 +48,8 @@ pub struct Images {
     pub etcd: &'static str,
     /// Tag of `coredns`.
     pub coredns: &'static str,
+    /// Tag of the three images of kube-dns.
+    pub kube_dns: &'static str,
     /// Where `coredns` lies.
     pub coredns_path: CoreDnsPath,
 }
@@ -81,6 +83,7 @@ impl Images {
             pause: PAUSE.at(minor),
             etcd: ETCD.at(minor),
             coredns: COREDNS.at(minor),
+            kube_dns: KUBE_DNS.at(minor),
             coredns_path: COREDNS_PATH.at(minor),
         }
     }
@@ -167,6 +170,11 @@ const COREDNS: Column<&str> = Column(&[
     (35, "v1.13.1"), // written by v1.35
     (36, "v1.14.2"), // app/constants/constants.go CoreDNSVersion, v1.36
     (37, "v1.14.6"), // the same, v1.37
+]);
+
+const KUBE_DNS: Column<&str> = Column(&[
+    (0, "1.14.10"),  // app/constants/constants.go KubeDNSVersion, v1.11
+    (12, "1.14.13"), // the same, v1.12 and v1.13
 ]);
 
 const COREDNS_PATH: Column<CoreDnsPath> = Column(&[

@@ -1,0 +1,244 @@
+//! What is filled in when the user says nothing: constants of the release, and what is found on the host.
+//!
+//! Values come from the release's table; the only things asked of the host are its name, its address, its runtime
+//! and randomness. Sources: `app/apis/kubeadm/v1beta4/defaults.go`, `app/util/config/initconfiguration.go`, v1.37.
+
+use kubeadm_release::Release;
+use serde_json::Value;
+
+use crate::address;
+use crate::detect::Detect;
+use crate::duration::GoDuration;
+use crate::error::{ConfigError, Notice};
+use crate::token::{BootstrapTokenString, ID_LENGTH, NODE_GROUP, SECRET_LENGTH, USAGES};
+use crate::types::{
+    ApiEndpoint, BootstrapToken, ClusterConfiguration, EnvVar, Etcd, InitConfiguration, JoinConfiguration,
+    NodeRegistration, ResetConfiguration, Taint, UpgradeConfiguration,
+};
+
+/// Where the API server listens.
+pub const BIND_PORT: i32 = 6443;
+/// Folder of a local etcd's data.
+pub const ETCD_DATA_DIR: &str = "/var/lib/etcd";
+/// Folder of certificates and keys.
+pub const CERTIFICATES_DIR: &str = "/etc/kubernetes/pki";
+/// The cluster's CA on a joining node.
+pub const CA_CERT_PATH: &str = "/etc/kubernetes/pki/ca.crt";
+const PULL_POLICY: &str = "IfNotPresent";
+
+/// Constants of an InitConfiguration.
+pub(crate) fn init(x: &mut InitConfiguration) {
+    if x.bootstrap_tokens.is_empty() {
+        x.bootstrap_tokens.push(BootstrapToken::default());
+    }
+    x.bootstrap_tokens.iter_mut().for_each(bootstrap_token);
+    endpoint(&mut x.local_api_endpoint);
+    node_registration(&mut x.node_registration);
+}
+
+fn bootstrap_token(x: &mut BootstrapToken) {
+    if x.usages.is_empty() {
+        x.usages = USAGES.map(String::from).into();
+    }
+    if x.groups.is_empty() {
+        x.groups = vec![NODE_GROUP.into()];
+    }
+    // Upstream sets a time to live even where the end is given, and then refuses to have both.
+    if x.ttl.is_none() && x.expires.is_none() {
+        x.ttl = Some(GoDuration::from_hours(24));
+    }
+}
+
+fn endpoint(x: &mut ApiEndpoint) {
+    if x.bind_port == 0 {
+        x.bind_port = BIND_PORT;
+    }
+}
+
+fn node_registration(x: &mut NodeRegistration) {
+    fill(&mut x.image_pull_policy, PULL_POLICY);
+    x.image_pull_serial.get_or_insert(true);
+}
+
+/// Constants of a ClusterConfiguration.
+pub(crate) fn cluster(x: &mut ClusterConfiguration, release: &Release) {
+    fill(&mut x.kubernetes_version, release.config_api.default_version_label);
+    fill(&mut x.certificates_dir, CERTIFICATES_DIR);
+    fill(&mut x.image_repository, release.images.default_repository);
+    fill(&mut x.cluster_name, "kubernetes");
+    fill(&mut x.networking.service_subnet, "10.96.0.0/12");
+    fill(&mut x.networking.dns_domain, "cluster.local");
+    fill(&mut x.encryption_algorithm, "RSA-2048");
+    x.certificate_validity_period.get_or_insert(GoDuration::from_hours(365 * 24));
+    x.ca_certificate_validity_period.get_or_insert(GoDuration::from_hours(3650 * 24));
+    x.api_server.timeout_for_control_plane.get_or_insert(GoDuration::from_minutes(4));
+    fill(&mut x.audit_policy.log_dir, "/var/log/kubernetes/audit");
+    x.audit_policy.log_max_age.get_or_insert(2);
+    etcd(&mut x.etcd);
+    for component in [&mut x.api_server.component, &mut x.controller_manager, &mut x.scheduler] {
+        component.extra_envs.iter_mut().for_each(env_var);
+    }
+}
+
+fn etcd(x: &mut Etcd) {
+    if x.local.is_none() && x.external.is_none() {
+        x.local = Some(Default::default());
+    }
+    if let Some(local) = &mut x.local {
+        fill(&mut local.data_dir, ETCD_DATA_DIR);
+        local.extra_envs.iter_mut().for_each(env_var);
+    }
+    if let Some(external) = &mut x.external
+        && external.http_endpoints.is_empty()
+    {
+        external.http_endpoints = external.endpoints.clone();
+    }
+}
+
+/// `fieldRef.apiVersion`, the one default that core/v1 has here.
+fn env_var(x: &mut EnvVar) {
+    if let Some(Value::Object(field)) = x.value_from.as_mut().and_then(|from| from.get_mut("fieldRef")) {
+        field.entry("apiVersion").or_insert_with(|| "v1".into());
+    }
+}
+
+/// Constants of a JoinConfiguration.
+pub(crate) fn join(x: &mut JoinConfiguration) {
+    fill(&mut x.ca_cert_path, CA_CERT_PATH);
+    node_registration(&mut x.node_registration);
+    if let Some(control_plane) = &mut x.control_plane {
+        endpoint(&mut control_plane.local_api_endpoint);
+    }
+    let discovery = &mut x.discovery;
+    if discovery.tls_bootstrap_token.is_empty()
+        && let Some(by_token) = &discovery.bootstrap_token
+    {
+        discovery.tls_bootstrap_token = by_token.token.clone();
+    }
+    if let Some(file) = &mut discovery.file
+        && let Some(path) = file.kube_config_path.strip_prefix("file://")
+    {
+        file.kube_config_path = path.to_owned();
+    }
+}
+
+/// Constants of a ResetConfiguration.
+pub(crate) fn reset(x: &mut ResetConfiguration) {
+    fill(&mut x.certificates_dir, CERTIFICATES_DIR);
+}
+
+/// Constants of an UpgradeConfiguration.
+pub(crate) fn upgrade(x: &mut UpgradeConfiguration) {
+    let renewals = [&mut x.apply.certificate_renewal, &mut x.node.certificate_renewal];
+    let etcds = [&mut x.apply.etcd_upgrade, &mut x.node.etcd_upgrade, &mut x.plan.etcd_upgrade];
+    let serials = [&mut x.apply.image_pull_serial, &mut x.node.image_pull_serial];
+    for flag in renewals.into_iter().chain(etcds).chain(serials) {
+        flag.get_or_insert(true);
+    }
+    fill(&mut x.apply.image_pull_policy, PULL_POLICY);
+    fill(&mut x.node.image_pull_policy, PULL_POLICY);
+}
+
+fn fill(text: &mut String, default: &str) {
+    if text.is_empty() {
+        default.clone_into(text);
+    }
+}
+
+/// A random token for each element that has none.
+pub(crate) fn random_tokens(tokens: &mut [BootstrapToken], host: &mut dyn Detect) -> Result<(), ConfigError> {
+    for element in tokens.iter_mut().filter(|element| element.token.is_empty()) {
+        element.token = random_token(host)?;
+    }
+    Ok(())
+}
+
+/// A random token: every character equally likely.
+pub fn random_token(host: &mut dyn Detect) -> Result<BootstrapTokenString, ConfigError> {
+    const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    // 252 is the largest multiple of 36 in a byte: bytes above it would favour the first characters.
+    let mut text = String::with_capacity(ID_LENGTH + SECRET_LENGTH);
+    while text.len() < ID_LENGTH + SECRET_LENGTH {
+        let mut bytes = [0_u8; 32];
+        host.random(&mut bytes).map_err(ConfigError::Random)?;
+        let missing = ID_LENGTH + SECRET_LENGTH - text.len();
+        let usable = bytes.iter().filter(|byte| **byte < 252).take(missing);
+        text.extend(usable.map(|byte| char::from(ALPHABET[usize::from(byte % 36)])));
+    }
+    let secret = text.split_off(ID_LENGTH);
+    Ok(BootstrapTokenString { id: text, secret })
+}
+
+/// The node's name: as given or the host's, trimmed and in lower case.
+pub(crate) fn node_name(given: &str, host: &mut dyn Detect) -> Result<String, ConfigError> {
+    let name = match given {
+        "" => host.hostname().map_err(ConfigError::Hostname)?,
+        given => given.to_owned(),
+    };
+    let name = name.trim().to_lowercase();
+    if name.is_empty() { Err(ConfigError::NoHostname) } else { Ok(name) }
+}
+
+/// The usual taints of a control-plane node, unless the list was given.
+pub(crate) fn taints(x: &mut NodeRegistration, release: &Release) {
+    let usual = || {
+        let taint =
+            |key: &&str| Taint { key: (*key).into(), effect: "NoSchedule".into(), ..Taint::default() };
+        release.node.taints.iter().map(taint).collect()
+    };
+    x.taints.get_or_insert_with(usual);
+}
+
+/// The container runtime's socket: as given, with a scheme where the release wants one, or as found on the host.
+/// Without `detect` the release's default is taken.
+pub(crate) fn cri_socket(
+    given: &str,
+    detect: bool,
+    release: &Release,
+    host: &mut dyn Detect,
+    notices: &mut Vec<Notice>,
+) -> Result<String, ConfigError> {
+    let sockets = &release.kubelet.sockets;
+    if !given.is_empty() {
+        // Upstream prefixes whatever does not begin with "unix", another scheme included.
+        if !sockets.url || given.contains("://") {
+            return Ok(given.to_owned());
+        }
+        notices.push(Notice::warning(format!(
+            "Usage of CRI endpoints without URL scheme is deprecated and can cause kubelet errors in the future. \
+             Automatically prepending scheme \"unix\" to the \"criSocket\" with value {given:?}. Please update your \
+             configuration!"
+        )));
+        return Ok(format!("unix://{given}"));
+    }
+    let known: &[&str] = if detect { sockets.known } else { &[] };
+    let found: Vec<&str> = known.iter().copied().filter(|socket| host.runtime_answers(socket)).collect();
+    match found.as_slice() {
+        [] => Ok(sockets.default.to_owned()),
+        [one] => Ok((*one).to_owned()),
+        many => Err(ConfigError::ManyRuntimes(many.iter().map(|s| (*s).to_owned()).collect())),
+    }
+}
+
+/// Adds the API server's port to a control-plane endpoint without one.
+pub(crate) fn control_plane_endpoint(x: &mut String, bind_port: i32) -> Result<(), ConfigError> {
+    if x.is_empty() {
+        return Ok(());
+    }
+    let (host, port) = address::parse_endpoint(x)?;
+    if port.is_empty() {
+        *x = address::join_host_port(host, bind_port);
+    }
+    Ok(())
+}
+
+/// Names of certificates are compared in lower case by those who check them.
+pub(crate) fn lower_case_sans(sans: &mut [String], notices: &mut Vec<Notice>) {
+    for san in sans {
+        let lower = san.to_lowercase();
+        if lower != *san {
+            notices.push(Notice::info(1, format!("lowercasing SAN {san:?} to {lower:?}")));
+            *san = lower;
+        }
+    }
+}
