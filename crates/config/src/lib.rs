@@ -8,6 +8,7 @@ pub mod address;
 pub mod api;
 mod codec;
 pub mod commands;
+pub mod component;
 pub mod defaults;
 pub mod detect;
 pub mod documents;
