@@ -261,11 +261,9 @@ fn scalar_indent(indent: isize) -> isize {
 
 /// Go's JSON has whole numbers without exponent below 1e21, and what fits 64 bits is then an integer for YAML.
 fn float_text(value: f64) -> String {
-    if value.fract() == 0.0
-        && value.abs() < 18_446_744_073_709_551_616.0
-        && value > -9_223_372_036_854_775_808.0
-    {
-        return format!("{value:.0}");
+    let digits = value.to_string();
+    if digits.parse::<i64>().is_ok() || digits.parse::<u64>().is_ok() {
+        return digits;
     }
     format_float(value, false)
 }

@@ -101,8 +101,16 @@ fn is_float(text: &str) -> bool {
 /// A float as its JSON form has it: Go writes `1.0` as `1`, so it fits an integer field.
 fn parse_float(text: &str) -> Option<Number> {
     let value: f64 = text.parse().ok()?;
-    if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
-        return Some(Number::from(value as i64));
+    if value.fract() == 0.0 {
+        // Display has all digits and no exponent, as Go's JSON.
+        let digits = value.to_string();
+        let whole = digits
+            .parse()
+            .map(|n: i64| Number::from(n))
+            .or_else(|_| digits.parse().map(|n: u64| Number::from(n)));
+        if let Ok(whole) = whole {
+            return Some(whole);
+        }
     }
     Number::from_f64(value)
 }
@@ -235,6 +243,8 @@ mod tests {
             ("1.", "1"),
             (".5", "0.5"),
             ("1e3", "1000"),
+            ("-0.0", "0"),
+            ("0013368089053625086408", "13368089053625086000"),
             ("18446744073709551615", "18446744073709551615"),
             ("-9223372036854775808", "-9223372036854775808"),
         ] {
