@@ -7,6 +7,7 @@ use kubeadm_release::facts::config_api::Api;
 use serde_json::Value;
 
 use crate::api::Kind;
+use crate::components;
 use crate::defaults;
 use crate::detect::Detect;
 use crate::documents::Documents;
@@ -43,6 +44,9 @@ pub fn migrate(
     notices: &mut Vec<Notice>,
 ) -> Result<String, ConfigError> {
     let (objects, documents) = rewrite(source, options, host, is_file, notices)?;
+    if matches!(objects.first(), Some(first) if first["kind"] == Kind::Master.name()) {
+        return Ok(write::to_text(&objects));
+    }
     for component in documents.components()? {
         let kind = component.value.get("kind").and_then(Value::as_str).unwrap_or_default();
         notices.push(Notice::warning(format!(
@@ -105,6 +109,17 @@ pub fn init_defaults(release: &Release) -> InitConfig {
     defaults::init(&mut config.init);
     defaults::cluster(&mut config.cluster, release);
     config
+}
+
+/// The defaulted objects that `--component-configs` asks for, in its order.
+pub fn component_defaults(kinds: &[ComponentKind], release: &Release) -> Vec<Value> {
+    let config = init_defaults(release);
+    let completed = components::complete_for(&config, &[], release, &mut Vec::new());
+    let value = |kind: &ComponentKind| match kind {
+        ComponentKind::Kubelet => completed.kubelet.value.clone(),
+        ComponentKind::KubeProxy => completed.kube_proxy.value.clone(),
+    };
+    kinds.iter().map(value).collect()
 }
 
 /// The text of `config print init-defaults`; `components` are the objects asked for by `--component-configs`.

@@ -9,6 +9,7 @@ pub mod api;
 mod codec;
 pub mod commands;
 pub mod component;
+pub mod components;
 pub mod defaults;
 pub mod detect;
 pub mod documents;

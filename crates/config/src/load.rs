@@ -10,6 +10,7 @@ use kubeadm_release::{Reference, Release, Version};
 use crate::address;
 use crate::api::{self, Kind};
 use crate::codec::since;
+use crate::components;
 use crate::defaults;
 use crate::detect::Detect;
 use crate::documents::{ComponentDocument, Decoded, Documents, Reading};
@@ -141,6 +142,7 @@ pub fn init_from_documents(
     }
     let mut loaded = complete_init(config, Some(documents), Some(api), options, host, notices)?;
     loaded.components = documents.components()?;
+    components::check(&loaded.components, &loaded.release, options.reading, notices)?;
     Ok(loaded)
 }
 

@@ -38,6 +38,21 @@ fn defaults_are_printed_as_recorded() {
 }
 
 #[test]
+fn defaults_of_components_are_printed_as_recorded() {
+    for (minor, client) in &CLIENTS[3..] {
+        let release = Release::of(&client.parse().unwrap()).unwrap();
+        for case in cases(minor, "commands", "print-init-defaults-") {
+            let names: Vec<String> =
+                case.flag("--component-configs").unwrap().split(',').map(str::to_owned).collect();
+            let kinds = commands::component_kinds(&names).unwrap();
+            let components = commands::component_defaults(&kinds, &release);
+            let text = commands::print_init_defaults(&release, &components);
+            assert_eq!(text, case.must("stdout"), "{}", case.name);
+        }
+    }
+}
+
+#[test]
 fn files_are_migrated_as_recorded() {
     for (minor, client) in &CLIENTS[3..] {
         for case in cases(minor, "commands", "migrate-") {
@@ -48,7 +63,8 @@ fn files_are_migrated_as_recorded() {
                 (Ok(text), false) => {
                     // 1.36 forgot the default of one time-out wherever it read no v1beta3.
                     let forgotten = "controlPlaneComponentHealthCheck: 0s";
-                    let expected = case.must("stdout").replace(forgotten, "controlPlaneComponentHealthCheck: 4m0s");
+                    let expected =
+                        case.must("stdout").replace(forgotten, "controlPlaneComponentHealthCheck: 4m0s");
                     assert_eq!(text, expected, "{}", case.name);
                 }
                 // 1.37 reads v1beta4 only; one binary for all releases reads what 1.36 read.

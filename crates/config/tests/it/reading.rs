@@ -1,5 +1,6 @@
 //! Files that `init` refuses, and files that it takes with a warning.
 
+use kubeadm_config::components;
 use kubeadm_config::error::{ConfigError, Notice};
 use kubeadm_config::load::{self, InitConfig, Loaded, Source};
 
@@ -166,4 +167,29 @@ fn runtimes_are_found_on_the_host() {
     let loaded = load::load_init(source, &options("v1.37.2"), &mut host(), &mut notices).unwrap();
     assert_eq!(loaded.config.init.node_registration.cri_socket, "unix:///run/x.sock");
     assert!(notices.iter().any(|notice| notice.text.contains("without URL scheme is deprecated")));
+}
+
+#[test]
+fn component_configurations_are_checked_and_completed() {
+    let text = |rest: &str| {
+        format!("{INIT}---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n{rest}")
+    };
+    let (loaded, notices) = load(&text("maxPods: 42\nmaxPosd: 1\n"), "v1.37.2");
+    let loaded = loaded.unwrap();
+    assert!(
+        notices.iter().any(|notice| notice.text.ends_with("unknown field \"maxPosd\" (config.yaml:7:1)"))
+    );
+    let completed = components::complete(&loaded, &mut Vec::new());
+    assert_eq!(completed.kubelet.value["maxPods"], 42);
+    assert_eq!(completed.kubelet.value["clusterDNS"][0], "10.96.0.10");
+    assert!(completed.kubelet.user_supplied && !completed.kube_proxy.user_supplied);
+    assert_eq!(
+        refusal(&text("maxPods: many\n")),
+        "KubeletConfiguration.maxPods: expected a number, found string \"many\" (config.yaml:6:1)"
+    );
+    assert_eq!(
+        refusal("apiVersion: kubelet.config.k8s.io/v1\nkind: KubeletConfiguration\n"),
+        "unsupported apiVersion \"kubelet.config.k8s.io/v1\", you may have to do manual conversion to \
+         \"kubelet.config.k8s.io/v1beta1\" and run kubeadm again (config.yaml:1:1)"
+    );
 }

@@ -1,0 +1,120 @@
+//! The component configurations that belong to a loaded configuration: checked, and completed from the cluster's.
+//!
+//! What the fields mean is the business of [`crate::component`].
+
+use kubeadm_release::Release;
+use kubeadm_release::facts::component_config;
+use serde_json::Value;
+
+use crate::component::{
+    self, FieldProblemKind, KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet,
+};
+use crate::documents::{ComponentDocument, KUBE_PROXY_API, KUBELET_API, Reading};
+use crate::error::{ConfigError, GroupVersionKind, Notice, Place, Placed, Problems, StrictProblem};
+use crate::load::{InitConfig, Loaded};
+
+/// A component's complete configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentConfig {
+    /// The object.
+    pub value: Value,
+    /// Whether any of it came from the user; such an object carries no checksum.
+    pub user_supplied: bool,
+}
+
+/// The complete configurations of both components.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentConfigs {
+    /// KubeletConfiguration, as stored for all kubelets.
+    pub kubelet: ComponentConfig,
+    /// KubeProxyConfiguration.
+    pub kube_proxy: ComponentConfig,
+}
+
+/// Completes the component configurations of a loaded configuration.
+pub fn complete(loaded: &Loaded<InitConfig>, notices: &mut Vec<Notice>) -> ComponentConfigs {
+    complete_for(&loaded.config, &loaded.components, &loaded.release, notices)
+}
+
+/// The same from parts.
+pub(crate) fn complete_for(
+    config: &InitConfig,
+    documents: &[ComponentDocument],
+    release: &Release,
+    notices: &mut Vec<Notice>,
+) -> ComponentConfigs {
+    let user = |group_version: &str| {
+        let mut own = documents.iter().filter(|document| document.group_version == group_version);
+        own.next().map(|document| document.value.clone())
+    };
+    let (kubelet, kube_proxy) = (user(KUBELET_API), user(KUBE_PROXY_API));
+    let supplied = (kubelet.is_some(), kube_proxy.is_some());
+    let cluster = &config.cluster;
+    let inputs = ProxyInputs {
+        advertise_address: &config.init.local_api_endpoint.advertise_address,
+        pod_subnet: &cluster.networking.pod_subnet,
+    };
+    let (kube_proxy, proxy_warnings) = default_kube_proxy(kube_proxy, &inputs, release);
+    let inputs = KubeletInputs {
+        service_subnet: &cluster.networking.service_subnet,
+        dns_domain: &cluster.networking.dns_domain,
+        certificates_dir: &cluster.certificates_dir,
+    };
+    let (kubelet, kubelet_warnings) = default_kubelet(kubelet, &inputs, release);
+    notices.extend(proxy_warnings.into_iter().chain(kubelet_warnings).map(Notice::warning));
+    ComponentConfigs {
+        kubelet: ComponentConfig { value: kubelet, user_supplied: supplied.0 },
+        kube_proxy: ComponentConfig { value: kube_proxy, user_supplied: supplied.1 },
+    }
+}
+
+/// Refuses values that a component's type does not allow; fields it does not know are warned of, or refused where
+/// reading is strict.
+pub(crate) fn check(
+    documents: &[ComponentDocument],
+    release: &Release,
+    how: Reading,
+    notices: &mut Vec<Notice>,
+) -> Result<(), ConfigError> {
+    for document in documents {
+        let table = match document.group_version {
+            KUBELET_API => component_config::kubelet(release),
+            _ => component_config::kube_proxy(release),
+        };
+        let (mut unknown, mut wrong) = (Vec::new(), Vec::new());
+        for problem in component::problems(&document.value, &table) {
+            let text = match &problem.kind {
+                FieldProblemKind::Unknown(_) => problem.kind.to_string(),
+                FieldProblemKind::Form { .. } => format!("{}.{}: {}", table.kind, problem.path, problem.kind),
+            };
+            let placed = Placed { text, place: place(document, &problem.path) };
+            match problem.kind {
+                FieldProblemKind::Unknown(_) => unknown.push(placed),
+                FieldProblemKind::Form { .. } => wrong.push(placed),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(ConfigError::Types(Problems(wrong)));
+        }
+        if unknown.is_empty() {
+            continue;
+        }
+        let problem = StrictProblem::Fields { gvk: identify(document, table.kind), problems: unknown };
+        if how.strict {
+            return Err(ConfigError::Strict(problem));
+        }
+        notices.push(Notice::warning(problem.to_string()));
+    }
+    Ok(())
+}
+
+fn place(document: &ComponentDocument, path: &str) -> Option<Place> {
+    let position = document.positions.get(path)?;
+    let source = document.source_name.clone();
+    Some(Place { source, line: position.line, column: position.column })
+}
+
+fn identify(document: &ComponentDocument, kind: &str) -> GroupVersionKind {
+    let (group, version) = document.group_version.split_once('/').unwrap_or_default();
+    GroupVersionKind { group: group.into(), version: version.into(), kind: kind.into() }
+}
