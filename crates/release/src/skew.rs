@@ -147,6 +147,11 @@ pub fn external_etcd_supported(etcd: &Version, control_plane: &Version) -> bool 
     })
 }
 
+/// Whether a kubelet refuses to start on a host with cgroups v1 unless its configuration says otherwise (KEP-5573).
+pub fn kubelet_refuses_cgroups_v1(kubelet: &Version) -> bool {
+    series(kubelet) >= (1, 35)
+}
+
 /// Whether two versions are the same release, whatever their build metadata.
 pub fn same_release(left: &Version, right: &Version) -> bool {
     left.precedence(right) == Ordering::Equal
@@ -225,6 +230,12 @@ mod tests {
         assert!(!control_plane_supported(&v("1.36.0-rc.0"), &v("1.37.2")));
         assert!(!control_plane_supported(&v("1.35.9"), &v("1.37.2")));
         assert!(newer_than_kubeadm(&v("1.38.0-alpha.1"), &v("1.37.2")));
+    }
+
+    #[test]
+    fn kubelets_refuse_cgroups_v1_from_one_minor_on() {
+        assert!(kubelet_refuses_cgroups_v1(&v("1.37.2")) && kubelet_refuses_cgroups_v1(&v("1.35.0-rc.0")));
+        assert!(!kubelet_refuses_cgroups_v1(&v("1.34.9")));
     }
 
     #[test]

@@ -3,7 +3,17 @@
 //! Each check has upstream's name and looks through the view only. All run, all results are collected; the names in
 //! `--ignore-preflight-errors` turn errors into warnings. cmd/kubeadm/app/preflight/checks.go.
 
-use futures::future::BoxFuture;
+pub mod checks;
+mod etcd;
+mod kubelet;
+mod machine;
+mod network;
+pub mod own;
+mod paths;
+mod runtime;
+mod system;
+
+pub use checks::Check;
 
 use crate::plan::{Line, Step};
 use crate::ports::View;
@@ -37,17 +47,6 @@ impl Outcome {
     }
 }
 
-/// Runs a check.
-pub type Run = Box<dyn for<'a> Fn(&'a InitSpec, View<'a>) -> BoxFuture<'a, Outcome> + Send + Sync>;
-
-/// A check.
-pub struct Check {
-    /// Upstream's name, such as `Port-6443`; what `--ignore-preflight-errors` names.
-    pub id: String,
-    /// What it looks at.
-    pub run: Run,
-}
-
 /// Errors of a preflight that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
@@ -78,7 +77,7 @@ pub async fn run(
 ) -> Result<Vec<Step>, Report> {
     let mut report = Report::default();
     for check in checks {
-        let outcome = (check.run)(spec, view).await;
+        let outcome = check.run(spec, view).await;
         if !outcome.errors.is_empty()
             && let Some(text) = outcome.report
         {
@@ -92,6 +91,9 @@ pub async fn run(
             } else {
                 report.errors.push((check.id.clone(), error));
             }
+        }
+        if check.stands_alone() && !report.errors.is_empty() {
+            break;
         }
     }
     if !report.errors.is_empty() {

@@ -1,0 +1,213 @@
+//! The list of `init`'s checks: which of them a release has, and in which order, is a fact of the release.
+
+use std::path::PathBuf;
+
+use kubeadm_release::facts::preflight::{Check as Fact, Program};
+
+use super::own::Own;
+use super::{Outcome, etcd, kubelet, machine, network, paths, runtime, system};
+use crate::ports::View;
+use crate::spec::{InitSpec, MANIFESTS};
+
+const BRIDGE_IPV4: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+const BRIDGE_IPV6: &str = "/proc/sys/net/bridge/bridge-nf-call-ip6tables";
+
+/// A check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Upstream's name, such as `Port-6443`; what `--ignore-preflight-errors` names.
+    pub id: String,
+    kind: Kind,
+}
+
+/// What a check looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Root,
+    Cpus,
+    Memory,
+    KubernetesVersion,
+    Firewalld,
+    ComponentPort(u16, &'static str),
+    KubeletPort,
+    EtcdPort(u16),
+    Manifest(&'static str),
+    Proxy,
+    ProxyCidr(String),
+    Cri,
+    DockerRuns,
+    DockerService,
+    RuntimeConfig,
+    SwitchedOn(&'static str),
+    Swap,
+    Program(Program),
+    System,
+    Hostname,
+    KubeletVersion,
+    KubeletService,
+    IpvsModules,
+    DataDir(String),
+    EtcdFile(String),
+    EtcdVersion,
+}
+
+impl Check {
+    fn new(id: impl Into<String>, kind: Kind) -> Self {
+        Self { id: id.into(), kind }
+    }
+
+    /// Whether the others say nothing useful when this one fails.
+    pub fn stands_alone(&self) -> bool {
+        self.kind == Kind::Root
+    }
+
+    /// Looks.
+    pub async fn run(&self, spec: &InitSpec, view: View<'_>) -> Outcome {
+        match &self.kind {
+            Kind::Root => machine::root(view),
+            Kind::Cpus => machine::cpus(spec, view),
+            Kind::Memory => machine::memory(spec, view),
+            Kind::KubernetesVersion => kubelet::kubernetes_version(spec),
+            Kind::Firewalld => machine::firewalld(spec, view).await,
+            Kind::ComponentPort(port, component) => network::component_port(spec, view, *port, component),
+            Kind::KubeletPort => {
+                let ours = Own::look(spec, view).kubelet;
+                network::port_open(view, network::ANY, network::KUBELET_PORT, "kubelet", ours)
+            }
+            Kind::EtcdPort(port) => etcd::port(spec, view, *port),
+            Kind::Manifest(component) => paths::manifest_available(spec, view, component),
+            Kind::Proxy => network::proxy(spec, view),
+            Kind::ProxyCidr(cidr) => network::proxy_cidr(cidr, view),
+            Kind::Cri => runtime::cri(view).await,
+            Kind::DockerRuns => runtime::docker_running(view).await,
+            Kind::DockerService => machine::docker_service(view).await,
+            Kind::RuntimeConfig => runtime::runtime_config(view).await,
+            Kind::SwitchedOn(path) => paths::switched_on(view, path),
+            Kind::Swap => machine::swap(spec, view),
+            Kind::Program(program) => machine::program(*program, view),
+            Kind::System => system::verify(spec, view).await,
+            Kind::Hostname => network::hostname(spec, view).await,
+            Kind::KubeletVersion => kubelet::version(spec, view).await,
+            Kind::KubeletService => kubelet::service(view).await,
+            Kind::IpvsModules => machine::ipvs_modules(view),
+            Kind::DataDir(dir) => paths::data_dir_available(spec, view, dir),
+            Kind::EtcdFile(file) => paths::exists(view, file),
+            Kind::EtcdVersion => etcd::external_versions(spec, view).await,
+        }
+    }
+}
+
+/// The checks of `init` for a spec, `ImagePull` apart: that is an action.
+pub fn init(spec: &InitSpec) -> Vec<Check> {
+    spec.release.preflight.init.iter().flat_map(|fact| of(*fact, spec)).collect()
+}
+
+fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
+    let facts = &spec.release.preflight;
+    let one = |id: &str, kind| vec![Check::new(id, kind)];
+    match fact {
+        Fact::PrivilegedUser => one("IsPrivilegedUser", Kind::Root),
+        Fact::NumCpu => one("NumCPU", Kind::Cpus),
+        Fact::Mem => one("Mem", Kind::Memory),
+        Fact::KubernetesVersion => one("KubernetesVersion", Kind::KubernetesVersion),
+        Fact::Firewalld => one("Firewalld", Kind::Firewalld),
+        Fact::ControlPlanePorts => {
+            let served = &spec.release.control_plane;
+            [
+                (spec.bind_port(), "kube-apiserver"),
+                (served.scheduler_served.port, "kube-scheduler"),
+                (served.controller_manager_served.port, "kube-controller-manager"),
+            ]
+            .map(|(port, component)| Check::new(format!("Port-{port}"), Kind::ComponentPort(port, component)))
+            .into()
+        }
+        Fact::Manifests => ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"]
+            .map(|component| {
+                let path = PathBuf::from(MANIFESTS).join(format!("{component}.yaml"));
+                let id = format!("FileAvailable-{}", dashed(&path.display().to_string()));
+                Check::new(id, Kind::Manifest(component))
+            })
+            .into(),
+        Fact::HttpProxy => one("HTTPProxy", Kind::Proxy),
+        Fact::HttpProxyCidr => {
+            let networking = &spec.cluster.networking;
+            [&networking.service_subnet, &networking.pod_subnet]
+                .into_iter()
+                .flat_map(|subnets| subnets.split(','))
+                .filter(|cidr| !cidr.is_empty())
+                .map(|cidr| Check::new("HTTPProxyCIDR", Kind::ProxyCidr(cidr.to_owned())))
+                .collect()
+        }
+        Fact::Cri if docker(spec) => one("CRI", Kind::DockerRuns),
+        Fact::Cri => one("CRI", Kind::Cri),
+        Fact::ContainerRuntimeVersion => one("ContainerRuntimeVersion", Kind::RuntimeConfig),
+        Fact::DockerService if docker(spec) => one("Service-Docker", Kind::DockerService),
+        // crictl is not needed: images and containers are asked for over CRI itself.
+        Fact::DockerService | Fact::Crictl => Vec::new(),
+        Fact::BridgeNetfilter => vec![switched_on(BRIDGE_IPV4)],
+        Fact::Ipv4ForwardingAlways => vec![switched_on(network::IPV4_FORWARD)],
+        Fact::Ipv6ForwardingWithAdvertise if spec.advertise_address.is_ipv6() => {
+            vec![switched_on(BRIDGE_IPV6), switched_on(network::IPV6_FORWARD)]
+        }
+        Fact::Ipv6ForwardingWithAdvertise => Vec::new(),
+        Fact::ForwardingByFamily => network::families(spec)
+            .into_iter()
+            .map(|v6| switched_on(if v6 { network::IPV6_FORWARD } else { network::IPV4_FORWARD }))
+            .collect(),
+        Fact::Swap => one("Swap", Kind::Swap),
+        Fact::Programs => facts
+            .programs
+            .iter()
+            .map(|program| Check::new(format!("FileExisting-{}", program.name), Kind::Program(*program)))
+            .collect(),
+        Fact::SystemVerification => one("SystemVerification", Kind::System),
+        Fact::Hostname => one("Hostname", Kind::Hostname),
+        Fact::KubeletVersion => one("KubeletVersion", Kind::KubeletVersion),
+        Fact::KubeletService => one(facts.kubelet_service_name, Kind::KubeletService),
+        Fact::KubeletPort => one(&format!("Port-{}", network::KUBELET_PORT), Kind::KubeletPort),
+        Fact::IpvsModules if spec.kube_proxy.value["mode"] == "ipvs" => {
+            one("RequiredIPVSKernelModulesAvailable", Kind::IpvsModules)
+        }
+        Fact::IpvsModules => Vec::new(),
+        Fact::LocalEtcd => local_etcd(spec),
+        Fact::ExternalEtcdCertificates => spec
+            .cluster
+            .etcd
+            .external
+            .iter()
+            .flat_map(|etcd| [&etcd.ca_file, &etcd.cert_file, &etcd.key_file])
+            .filter(|file| !file.is_empty())
+            .map(|file| Check::new("ExternalEtcdClientCertificates", Kind::EtcdFile(file.clone())))
+            .collect(),
+        Fact::ExternalEtcdVersion if spec.cluster.etcd.external.is_some() => {
+            one("ExternalEtcdVersion", Kind::EtcdVersion)
+        }
+        Fact::ExternalEtcdVersion | Fact::ImagePull => Vec::new(),
+    }
+}
+
+/// Ports and data directory of an etcd on this node.
+fn local_etcd(spec: &InitSpec) -> Vec<Check> {
+    let Some(local) = spec.cluster.etcd.local.as_ref().filter(|_| spec.local_etcd()) else { return Vec::new() };
+    let ports = if spec.release.preflight.etcd_peer_port { &etcd::PORTS[..] } else { &etcd::PORTS[..1] };
+    let mut checks: Vec<Check> =
+        ports.iter().map(|port| Check::new(format!("Port-{port}"), Kind::EtcdPort(*port))).collect();
+    let dir = local.data_dir.clone();
+    checks.push(Check::new(format!("DirAvailable-{}", dashed(&dir)), Kind::DataDir(dir)));
+    checks
+}
+
+/// Whether the runtime is Docker, known by its socket. cmd/kubeadm/app/util/runtime/runtime.go, 1.13.
+pub(super) fn docker(spec: &InitSpec) -> bool {
+    spec.init.node_registration.cri_socket == "/var/run/dockershim.sock"
+}
+
+/// A kernel switch whose file must begin with `1`.
+fn switched_on(path: &'static str) -> Check {
+    Check::new(format!("FileContent-{}", dashed(path)), Kind::SwitchedOn(path))
+}
+
+/// Paths stand in names of checks with dashes for slashes.
+fn dashed(path: &str) -> String {
+    path.replace('/', "-")
+}

@@ -1,0 +1,47 @@
+//! Checks of the container runtime.
+
+use super::Outcome;
+use crate::ports::{RuntimeError, View};
+
+/// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeCheck.
+pub(super) async fn cri(view: View<'_>) -> Outcome {
+    let status = match view.runtime.status().await {
+        Ok(status) => status,
+        Err(error @ RuntimeError::Unreachable { .. }) => return Outcome::error(error.to_string()),
+        Err(error) => return Outcome::error(format!("container runtime is not running: {error}")),
+    };
+    for condition in status.conditions.iter().filter(|c| c.kind == "RuntimeReady" && !c.status) {
+        return Outcome::error(format!(
+            "container runtime condition {:?} is not true. reason: {}, message: {}",
+            condition.kind, condition.reason, condition.message
+        ));
+    }
+    Outcome::good()
+}
+
+/// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeVersionCheck, KEP-4033.
+pub(super) async fn runtime_config(view: View<'_>) -> Outcome {
+    match view.runtime.cgroup_driver().await {
+        Ok(_) => Outcome::good(),
+        Err(RuntimeError::Unimplemented { .. }) => Outcome::warning(
+            "You must update your container runtime to a version that supports the CRI method RuntimeConfig. Falling back to using cgroupDriver from kubelet config will be removed in 1.38. For more information, see https://git.k8s.io/enhancements/keps/sig-node/4033-group-driver-detection-over-cri",
+        ),
+        Err(error @ RuntimeError::Unreachable { .. }) => Outcome::error(error.to_string()),
+        Err(error) => {
+            Outcome::error(format!("could not check if the runtime config is available: {error}"))
+        }
+    }
+}
+
+/// With the runtime of old. cmd/kubeadm/app/util/runtime/runtime.go, 1.13.
+pub(super) async fn docker_running(view: View<'_>) -> Outcome {
+    match view.system.output("docker", &["info"]).await {
+        Ok(output) if output.code == Some(0) => Outcome::good(),
+        Ok(output) => Outcome::error(format!(
+            "container runtime is not running: output: {}, error: exit status {}",
+            output.stderr.trim(),
+            output.code.unwrap_or(-1)
+        )),
+        Err(error) => Outcome::error(format!("container runtime is not running: {error}")),
+    }
+}
