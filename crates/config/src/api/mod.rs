@@ -9,6 +9,8 @@ mod init;
 mod join;
 mod parts;
 mod reset;
+#[cfg(test)]
+mod roundtrip;
 mod upgrade;
 
 pub(crate) use cluster::{COREDNS_GATE, cluster};
