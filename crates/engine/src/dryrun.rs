@@ -117,6 +117,9 @@ impl Services for DryServices {
     async fn active(&self, service: &str) -> bool {
         self.0.active(service).await
     }
+    async fn state(&self, service: &str) -> ServiceState {
+        self.0.state(service).await
+    }
     async fn journal(&self, service: &str, lines: usize) -> Vec<String> {
         self.0.journal(service, lines).await
     }

@@ -3,11 +3,19 @@
 //!
 //! Nothing in this crate opens a file, a socket or a process, prints, or reads the environment or the clock.
 
+pub mod accounts;
+pub mod addons;
 pub mod diagnose;
+pub mod dryrun;
 pub mod manifests;
+pub mod objects;
+pub mod patches;
+pub mod phase;
+pub mod phases;
 pub mod plan;
 pub mod ports;
 pub mod preflight;
 pub mod resource;
+pub mod run;
 pub mod spec;
 pub mod wait;

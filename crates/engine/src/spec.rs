@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use kubeadm_config::address::{Cidr, join_host_port};
+use kubeadm_config::images::Images;
 use kubeadm_config::types::{ClusterConfiguration, InitConfiguration};
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::{Release, Version};
@@ -145,7 +147,7 @@ impl InitSpec {
 
     /// `https://ADVERTISE:PORT`.
     pub fn local_endpoint(&self) -> String {
-        format!("https://{}", host_port(&self.advertise_address.to_string(), self.bind_port()))
+        format!("https://{}", join_host_port(&self.advertise_address.to_string(), self.bind_port()))
     }
 
     /// `https://` + `controlPlaneEndpoint`, or the local endpoint where there is none.
@@ -162,15 +164,38 @@ impl InitSpec {
         u16::try_from(self.init.local_api_endpoint.bind_port).unwrap_or(6443)
     }
 
+    /// The n-th address of the first service CIDR: 1 is the API server's, 10 the DNS server's.
+    pub fn service_address(&self, n: u32) -> Option<IpAddr> {
+        let first = self.cluster.networking.service_subnet.split(',').next()?;
+        Cidr::parse(first)?.nth(n)
+    }
+
+    /// Whether control-plane components run as users of their own.
+    pub fn rootless(&self) -> bool {
+        self.cluster.feature_gates.get("RootlessControlPlane") == Some(&true)
+    }
+
+    /// The names of all images.
+    pub fn images(&self) -> Images<'_> {
+        let arch = architecture();
+        Images { cluster: &self.cluster, release: &self.release, version: &self.version, arch }
+    }
+
     /// Whether etcd runs on this node.
     pub fn local_etcd(&self) -> bool {
         self.cluster.etcd.external.is_none()
     }
 }
 
-/// `host:port`, IPv6 in brackets.
-pub fn host_port(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+/// Go's name of the architecture this binary was built for, as old image names carry it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "x86" => "386",
+        "aarch64" => "arm64",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 mod certificate;
 mod csr;
-mod existing;
+pub mod existing;
 mod hex;
 pub mod inventory;
 mod issue;

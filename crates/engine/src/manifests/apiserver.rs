@@ -1,11 +1,12 @@
 //! `kube-apiserver`.
 
+use kubeadm_config::address::join_host_port;
 use serde_json::Value;
 
 use super::pod::{Parts, Probes, assemble, environment};
 use super::volumes::Volumes;
 use super::{Component, HostFacts, args};
-use crate::spec::{InitSpec, host_port};
+use crate::spec::InitSpec;
 
 const ENDPOINT_ANNOTATION: &str = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
 
@@ -25,7 +26,7 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
         host,
         Parts {
             component,
-            endpoint: Some((ENDPOINT_ANNOTATION, host_port(&address.to_string(), spec.bind_port()))),
+            endpoint: Some((ENDPOINT_ANNOTATION, join_host_port(&address.to_string(), spec.bind_port()))),
             command: args::command(spec, component, &facts.apiserver.flags, args::loopback(spec), &extra),
             image: super::image(spec, component),
             probes: Probes::Http {

@@ -1,5 +1,6 @@
 //! Command lines: the default flags of a release with their values, and how the user's arguments meet them.
 
+use kubeadm_config::address::join_host_port;
 use std::net::IpAddr;
 
 use kubeadm_config::types::{Arg, MergeMethod};
@@ -7,7 +8,7 @@ use kubeadm_release::Release;
 use kubeadm_release::facts::control_plane::{ArgumentOrder, AuthorizationModes, Flag, Value};
 
 use super::Component;
-use crate::spec::{InitSpec, KUBERNETES, host_port};
+use crate::spec::{InitSpec, KUBERNETES};
 
 /// What every API server authorizes with.
 const DEFAULT_MODES: &str = "Node,RBAC";
@@ -111,8 +112,8 @@ fn merge(mut defaults: Vec<(String, String)>, extra: &[Arg], order: ArgumentOrde
 fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
     let cluster = &spec.cluster;
     let pki = |file: &str| spec.layout.pki_file(file).display().to_string();
-    let advertise = |port| format!("https://{}", host_port(&spec.advertise_address.to_string(), port));
-    let local = |port| format!("https://{}", host_port(loopback, port));
+    let advertise = |port| format!("https://{}", join_host_port(&spec.advertise_address.to_string(), port));
+    let local = |port| format!("https://{}", join_host_port(loopback, port));
     let pods = || Some(&cluster.networking.pod_subnet).filter(|subnet| !subnet.is_empty());
     let external = cluster.etcd.external.as_ref();
     let external_pair = external.filter(|etcd| !etcd.cert_file.is_empty() && !etcd.key_file.is_empty());
@@ -147,7 +148,7 @@ fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
         Value::EtcdDataDir => cluster.etcd.local.as_ref()?.data_dir.clone(),
         Value::AdvertiseUrl(port) => advertise(port),
         Value::LoopbackUrl(port) => local(port),
-        Value::PlainLoopbackUrl(port) => format!("http://{}", host_port(loopback, port)),
+        Value::PlainLoopbackUrl(port) => format!("http://{}", join_host_port(loopback, port)),
         Value::LoopbackAndAdvertiseUrl(port) => format!("{},{}", local(port), advertise(port)),
         Value::InitialCluster => format!("{}={}", spec.node_name(), super::etcd::peer_url(spec, loopback)),
     };

@@ -1,5 +1,6 @@
 //! `etcd` as a static pod: the first member of its cluster.
 
+use kubeadm_config::address::join_host_port;
 use std::net::IpAddr;
 
 use kubeadm_config::types::LocalEtcd;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::pod::{Parts, Probes, assemble, environment};
 use super::volumes::Volumes;
 use super::{Component, HostFacts, args};
-use crate::spec::{InitSpec, host_port};
+use crate::spec::InitSpec;
 
 const ENDPOINT_ANNOTATION: &str = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
 
@@ -41,13 +42,13 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
 }
 
 fn advertise_url(spec: &InitSpec, port: u16) -> String {
-    format!("https://{}", host_port(&spec.advertise_address.to_string(), port))
+    format!("https://{}", join_host_port(&spec.advertise_address.to_string(), port))
 }
 
 /// The URL by which the other members know this one.
 pub(super) fn peer_url(spec: &InitSpec, loopback: &str) -> String {
     match spec.release.etcd.topology {
-        EtcdTopology::Loopback => format!("https://{}", host_port(loopback, 2380)),
+        EtcdTopology::Loopback => format!("https://{}", join_host_port(loopback, 2380)),
         EtcdTopology::Advertised => advertise_url(spec, 2380),
     }
 }

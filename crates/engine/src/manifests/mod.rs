@@ -8,7 +8,6 @@ mod apiserver;
 mod args;
 mod controller_manager;
 mod etcd;
-mod image;
 mod pod;
 mod scheduler;
 mod volumes;
@@ -22,7 +21,6 @@ use serde_json::Value;
 use crate::ports::Files;
 use crate::spec::InitSpec;
 
-use image::image;
 
 pub use args::authorization_modes;
 
@@ -86,6 +84,16 @@ pub fn pod(spec: &InitSpec, host: &HostFacts, component: Component) -> Value {
         Component::ControllerManager => controller_manager::pod(spec, host),
         Component::Scheduler => scheduler::pod(spec, host),
         Component::Etcd => etcd::pod(spec, host),
+    }
+}
+
+/// The full name of a component's image.
+fn image(spec: &InitSpec, component: Component) -> String {
+    match component {
+        Component::Etcd => spec.images().etcd().unwrap_or_default(),
+        Component::ApiServer | Component::ControllerManager | Component::Scheduler => {
+            spec.images().component(component.name())
+        }
     }
 }
 

@@ -24,10 +24,12 @@ pub fn cluster_of(files: &dyn Files, path: &Path) -> Result<ClusterEntry, FileEr
     let text = String::from_utf8(content).map_err(|e| failed(e.to_string()))?;
     let config =
         kubeadm_yaml::parse_value(&text, &path.display().to_string()).map_err(|e| failed(e.to_string()))?;
-    let cluster = find(&config)
-        .ok_or_else(|| failed("malformed kubeconfig file: it has no cluster for its current context".into()))?;
+    let cluster = find(&config).ok_or_else(|| {
+        failed("malformed kubeconfig file: it has no cluster for its current context".into())
+    })?;
     let server = cluster["server"].as_str().unwrap_or_default().to_owned();
-    let ca = match (cluster["certificate-authority-data"].as_str(), cluster["certificate-authority"].as_str()) {
+    let ca = match (cluster["certificate-authority-data"].as_str(), cluster["certificate-authority"].as_str())
+    {
         (Some(data), _) => STANDARD
             .decode(data)
             .map_err(|e| failed(format!("malformed kubeconfig file: certificate-authority-data: {e}")))?,

@@ -46,7 +46,7 @@ fn expiration(token: &BootstrapToken, now: Timestamp) -> Option<String> {
     let end = match (token.expires, token.ttl) {
         (Some(end), _) => end,
         (None, Some(ttl)) => {
-            let ttl = std::time::Duration::from(ttl);
+            let ttl = ttl.to_std();
             if ttl.is_zero() {
                 return None;
             }
@@ -81,11 +81,15 @@ mod tests {
         let made = secret(&token, now);
         assert_eq!(made["metadata"], json!({ "name": "bootstrap-token-abcdef", "namespace": "kube-system" }));
         assert_eq!(text(&made, "expiration").unwrap(), "2026-11-23T22:00:00Z");
-        assert_eq!(text(&made, "auth-extra-groups").unwrap(), "system:bootstrappers:a,system:bootstrappers:b");
+        assert_eq!(
+            text(&made, "auth-extra-groups").unwrap(),
+            "system:bootstrappers:a,system:bootstrappers:b"
+        );
         assert_eq!(text(&made, "usage-bootstrap-signing").unwrap(), "true");
         assert_eq!(text(&made, "token-secret").unwrap(), "0123456789abcdef");
 
-        let forever = BootstrapToken { ttl: Some(GoDuration::default()), description: String::new(), ..token };
+        let forever =
+            BootstrapToken { ttl: Some(GoDuration::default()), description: String::new(), ..token };
         let made = secret(&forever, now);
         assert_eq!((text(&made, "expiration"), text(&made, "description")), (None, None));
     }

@@ -35,7 +35,9 @@ fn tokens(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
             many => format!("[bootstrap-token] Using tokens: [{}]", many.join(" ")),
         }));
     }
-    steps.push(Step::say("[bootstrap-token] Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles"));
+    steps.push(Step::say(
+        "[bootstrap-token] Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles",
+    ));
     let now = view.clock.now();
     steps.extend(all.iter().map(|token| {
         crate::objects::apply(Apply::GetThenCreateOrUpdate, SECRETS, tokens::secret(token, now))
@@ -53,17 +55,22 @@ fn joining_nodes(spec: &InitSpec) -> Vec<Step> {
     if spec.release.objects.get_nodes {
         let name = "kubeadm:get-nodes";
         let role = rbac::cluster_role(name, &[("", &["nodes"], &["get"])]);
-        steps.push(create_or_update(CLUSTER_ROLES, role).saying(allowed("Node Bootstrap tokens to get nodes")));
+        steps.push(
+            create_or_update(CLUSTER_ROLES, role).saying(allowed("Node Bootstrap tokens to get nodes")),
+        );
         steps.push(binding(name, name, rbac::joining_nodes()));
     }
-    steps.push(
-        binding("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", rbac::joining_nodes()).saying(allowed(
+    steps
+        .push(binding("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", rbac::joining_nodes()).saying(
+        allowed(
             "Node Bootstrap tokens to post CSRs in order for nodes to get long term certificate credentials",
-        )),
-    );
-    steps.push(binding("kubeadm:node-autoapprove-bootstrap", FIRST_CERTIFICATE, rbac::joining_nodes()).saying(
-        allowed("the csrapprover controller automatically approve CSRs from a Node Bootstrap Token"),
+        ),
     ));
+    steps.push(
+        binding("kubeadm:node-autoapprove-bootstrap", FIRST_CERTIFICATE, rbac::joining_nodes()).saying(
+            allowed("the csrapprover controller automatically approve CSRs from a Node Bootstrap Token"),
+        ),
+    );
     let rotation = "kubeadm:node-autoapprove-certificate-rotation";
     steps.push(
         binding(rotation, NEXT_CERTIFICATE, rbac::group(rbac::NODES_GROUP))

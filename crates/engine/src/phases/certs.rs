@@ -7,8 +7,9 @@
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
+use kubeadm_config::address::parse_endpoint;
 use kubeadm_pki::existing::{Authority, Existing, ExistingError, Files as Found, ServiceAccountFiles, Wanted};
-use kubeadm_pki::inventory::{CertificateSpec, Dates, InventoryFacts, SERVICE_ACCOUNT_BASE, SanKind};
+use kubeadm_pki::inventory::{CertificateSpec, Dates, InventoryFacts, SERVICE_ACCOUNT_BASE, SanInputs, SanKind};
 use kubeadm_pki::{CertForm, IssueError, KeyError, PrivateKey, Sans, Usage, issue, self_signed_ca};
 use kubeadm_release::facts::certificates::{Administrators, AuthorityNames};
 
@@ -63,6 +64,12 @@ pub enum CertsError {
         base: &'static str,
         /// Why.
         source: KeyError,
+    },
+    /// The API server's own service address cannot be told.
+    #[error("unable to get the first IP address from the service subnet {subnet:?}")]
+    ServiceSubnet {
+        /// `networking.serviceSubnet`.
+        subnet: String,
     },
     /// An external authority needs service account keys that are given.
     #[error("external CA mode needs the service account keys {} and {}: they do not exist", key.display(), public.display())]
@@ -132,6 +139,7 @@ pub(crate) fn inventory_facts(spec: &InitSpec) -> InventoryFacts {
         etcd_client_organization: facts.etcd_client_organization,
         admin_organization: if bound { "kubeadm:cluster-admins" } else { "system:masters" },
         super_admin: bound,
+        etcd_server_advertised: facts.etcd_server_advertised,
         component_endpoint: endpoint(facts.components_local),
         kubelet_endpoint: endpoint(facts.kubelet_local),
     }
@@ -265,7 +273,7 @@ fn leaf(
     let pair = Pair::read(&spec.layout, view, item.base)?;
     let ca = authority(spec, view, parent)?;
     let now = view.clock.started();
-    let names = sans(spec, item.sans);
+    let names = sans(spec, item.sans)?;
     let mut steps: Vec<Step> = names
         .rejected()
         .iter()
@@ -340,39 +348,24 @@ fn ca_period(spec: &InitSpec) -> i64 {
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// Names and addresses a certificate is for. cmd/kubeadm/app/util/pkiutil/pki_helpers.go, 1.37.
-fn sans(spec: &InitSpec, kind: SanKind) -> Sans {
-    let node = Sans::new().dns(spec.node_name());
-    let loopback = |s: Sans| s.ip([127, 0, 0, 1].into()).ip(std::net::Ipv6Addr::LOCALHOST.into());
+/// Names and addresses a certificate is for.
+fn sans(spec: &InitSpec, kind: SanKind) -> Result<Sans, CertsError> {
+    let networking = &spec.cluster.networking;
     let etcd = spec.cluster.etcd.local.clone().unwrap_or_default();
-    match kind {
-        SanKind::None => Sans::new(),
-        SanKind::ApiServer => {
-            let domain = &spec.cluster.networking.dns_domain;
-            let mut sans = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-                .into_iter()
-                .fold(node, Sans::dns)
-                .dns(&format!("kubernetes.default.svc.{domain}"));
-            let first = kubeadm_config::network::nth_address(&spec.cluster.networking.service_subnet, 1);
-            if let Some(first) = first {
-                sans = sans.ip(first);
-            }
-            sans = sans.ip(spec.advertise_address);
-            let endpoint = &spec.cluster.control_plane_endpoint;
-            let host = kubeadm_config::network::host_of(endpoint);
-            sans.extra(Some(host).filter(|h| !h.is_empty())).extra(&spec.cluster.api_server.cert_sans)
-        }
-        SanKind::EtcdServer => {
-            let mut sans = node.dns("localhost");
-            if spec.release.certificates.etcd_server_advertised {
-                sans = sans.ip(spec.advertise_address);
-            }
-            loopback(sans).extra(&etcd.server_cert_sans)
-        }
-        SanKind::EtcdPeer => {
-            loopback(node.dns("localhost").ip(spec.advertise_address)).extra(&etcd.peer_cert_sans)
-        }
-    }
+    let host = parse_endpoint(&spec.cluster.control_plane_endpoint).map(|(host, _)| host).unwrap_or_default();
+    let inputs = SanInputs {
+        node_name: spec.node_name(),
+        dns_domain: &networking.dns_domain,
+        service_address: spec
+            .service_address(1)
+            .ok_or_else(|| CertsError::ServiceSubnet { subnet: networking.service_subnet.clone() })?,
+        advertise_address: spec.advertise_address,
+        control_plane_host: Some(host).filter(|h| !h.is_empty()),
+        api_server: &spec.cluster.api_server.cert_sans,
+        etcd_server: &etcd.server_cert_sans,
+        etcd_peer: &etcd.peer_cert_sans,
+    };
+    Ok(kind.sans(&inventory_facts(spec), inputs))
 }
 
 /// Plans the service account keys.

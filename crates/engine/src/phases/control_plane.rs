@@ -8,7 +8,6 @@ use crate::manifests::{self, Component, HostFacts};
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, Step};
 use crate::ports::{NewFile, View};
-use crate::rootless;
 use crate::spec::{InitSpec, MANIFESTS};
 
 /// The group's own work.
@@ -57,12 +56,7 @@ pub(super) fn static_pod(
     line: String,
 ) -> Result<Vec<Step>, PhaseError> {
     let mut steps = Vec::new();
-    let mut host = HostFacts::look(view.files);
-    if spec.rootless() {
-        let rootless = rootless::plan(spec, view.files, component)?;
-        host.run_as = Some(rootless.identity);
-        steps.extend(rootless.steps);
-    }
+    let host = HostFacts::look(view.files);
     let pod = manifests::pod(spec, &host, component);
     let patches = Patches::load(spec.patches.as_deref(), view.files)?;
     let patched = patches.apply(Target::Pod(component), pod)?;

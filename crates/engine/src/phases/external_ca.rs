@@ -3,7 +3,7 @@
 //!
 //! cmd/kubeadm/app/phases/certs/certs.go: UsingExternalCA, UsingExternalFrontProxyCA, 1.37.
 
-use kubeadm_pki::existing::{Existing, ExistingError, Wanted, is_external_ca};
+use kubeadm_pki::existing::{Wanted, is_external_ca};
 use kubeadm_pki::inventory::CertificateSpec;
 
 use super::certs::{CertsError, Pair, authority};
@@ -71,15 +71,6 @@ fn given(spec: &InitSpec, view: View<'_>, name: &str) -> Result<(), CertsError> 
     let pair = Pair::read(&spec.layout, view, item.base)?;
     let at = view.clock.started();
     let wanted = Wanted { ca: &ca.certificate, ca_base: parent.base, dns_names: &[], ips: &[], at };
-    match pair.found().leaf(wanted)? {
-        Existing::Complete(_) => Ok(()),
-        Existing::Absent | Existing::KeyOnly(_) => {
-            let file = |ending: &str| spec.layout.pki_file(&format!("{}.{ending}", item.base));
-            Err(ExistingError::KeyMissing {
-                certificate_path: file("crt").display().to_string(),
-                key_path: file("key").display().to_string(),
-            }
-            .into())
-        }
-    }
+    pair.found().required_leaf(wanted)?;
+    Ok(())
 }

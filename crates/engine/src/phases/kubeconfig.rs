@@ -1,6 +1,7 @@
 //! `kubeconfig`: the files with which administrators, kubelet, controller manager and scheduler reach the API server.
 
 use futures::future::BoxFuture;
+use kubeadm_config::address::{parse_endpoint, parse_port};
 use kubeadm_pki::inventory::{CertificateSpec, Endpoint, KubeconfigSpec, kubeconfigs};
 use kubeadm_pki::kubeconfig::{Expected, Kubeconfig, KubeconfigForm, User, validate_existing};
 use kubeadm_pki::{Certificate, IssueError, KeyError, issue};
@@ -90,8 +91,8 @@ pub fn plan_folder<'a>(spec: &'a InitSpec, _: View<'a>) -> BoxFuture<'a, Result<
 
 /// cmd/kubeadm/app/util/endpoint.go: GetControlPlaneEndpoint. Upstream repeats it for every file.
 fn endpoint_warning(spec: &InitSpec) -> Option<String> {
-    let port = kubeadm_config::network::port_of(&spec.cluster.control_plane_endpoint)?;
-    (port != spec.bind_port()).then(|| {
+    let (_, port) = parse_endpoint(&spec.cluster.control_plane_endpoint).ok()?;
+    (!port.is_empty() && parse_port(port) != Some(spec.bind_port())).then(|| {
         "[endpoint] WARNING: port specified in controlPlaneEndpoint overrides bindPort in the controlplane address"
             .into()
     })

@@ -164,10 +164,10 @@ async fn env(spec: &InitSpec, view: View<'_>, resolved: bool, steps: &mut Vec<St
                 }
             }
             EnvFlag::PauseImageWithDocker if docker => {
-                set("pod-infra-container-image", kubeadm_config::images::pause(&spec.cluster, &spec.release));
+                set("pod-infra-container-image", spec.images().pause());
             }
             EnvFlag::PauseImage => {
-                set("pod-infra-container-image", kubeadm_config::images::pause(&spec.cluster, &spec.release));
+                set("pod-infra-container-image", spec.images().pause());
             }
             EnvFlag::ResolvConf if resolved => {
                 set("resolv-conf", RESOLVED.into());
@@ -191,6 +191,10 @@ async fn env(spec: &InitSpec, view: View<'_>, resolved: bool, steps: &mut Vec<St
             users.sort();
             users.append(&mut words);
             words = users;
+        }
+        ArgumentOrder::Sorted => {
+            words.append(&mut users);
+            words.sort();
         }
     }
     let joined = words.join(" ");

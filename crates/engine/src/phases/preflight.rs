@@ -32,7 +32,7 @@ async fn images(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
     if policy == ImagePullPolicy::Never {
         return vec![Step { would: Some(vec![crate::plan::Line::Say(would.into())]), ..Step::new(Action::Nothing) }];
     }
-    let images = kubeadm_config::images::control_plane(&spec.cluster, &spec.version, &spec.release);
+    let images = spec.images().list();
     let mut steps = Vec::new();
     if let Some(warning) = sandbox_image_warning(spec, view).await {
         steps.push(Step::warn(warning).silent_when_dry());
@@ -57,7 +57,7 @@ async fn images(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
 /// A runtime that is configured with another pause image pulls that one too. cmd/kubeadm/app/preflight/checks.go.
 async fn sandbox_image_warning(spec: &InitSpec, view: View<'_>) -> Option<String> {
     let configured = view.runtime.status().await.ok()?.sandbox_image.filter(|image| !image.is_empty())?;
-    let ours = kubeadm_config::images::pause(&spec.cluster, &spec.release);
+    let ours = spec.images().pause();
     (configured != ours).then(|| {
         format!(
             "detected that the sandbox image {configured:?} of the container runtime is inconsistent with that used by kubeadm. It is recommended to use {ours:?} as the CRI sandbox image."

@@ -188,9 +188,17 @@ mod tests {
             key: Some("0123"),
         };
         let text = facts.with_token("abcdef.0123456789abcdef");
-        assert!(text.starts_with("\nYour Kubernetes control-plane has initialized successfully!\n\nTo start"), "{text}");
+        assert!(
+            text.starts_with("\nYour Kubernetes control-plane has initialized successfully!\n\nTo start"),
+            "{text}"
+        );
         let join = "kubeadm join a+b&c:6443 --token abcdef.0123456789abcdef \\\n\t--discovery-token-ca-cert-hash sha256:ab --discovery-token-ca-cert-hash sha256:cd ";
-        assert!(text.contains(&format!(":\n\n  {join}\\\n\t--control-plane --certificate-key 0123\n\nPlease note")), "{text}");
+        assert!(
+            text.contains(&format!(
+                ":\n\n  {join}\\\n\t--control-plane --certificate-key 0123\n\nPlease note"
+            )),
+            "{text}"
+        );
         assert!(text.ends_with(&format!("afterward.\n\nThen you can join any number of worker nodes by running the following on each as root:\n\n{join}")), "{text}");
 
         let text = ClosingText { key: None, ..facts }.with_token("t");

@@ -103,7 +103,11 @@ fn owner(now: Timestamp) -> Result<Value, TokenError> {
 
 /// The sealed files. One that does not exist (an external CA's key) has no value. So has every one in a dry run,
 /// which shows objects to the reader, but no secrets.
-fn data(spec: &InitSpec, files: &dyn Files, key: &CertificateKey) -> Result<Map<String, Value>, UploadCertsError> {
+fn data(
+    spec: &InitSpec,
+    files: &dyn Files,
+    key: &CertificateKey,
+) -> Result<Map<String, Value>, UploadCertsError> {
     let dry = spec.layout.landing.is_some();
     let mut data = Map::new();
     for (name, path) in sources(spec) {

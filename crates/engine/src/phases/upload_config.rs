@@ -15,10 +15,7 @@ use crate::spec::InitSpec;
 const CRI_SOCKET: &str = "kubeadm.alpha.kubernetes.io/cri-socket";
 
 /// Plans `upload-config kubeadm`.
-pub fn plan_kubeadm<'a>(
-    spec: &'a InitSpec,
-    view: View<'a>,
-) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+pub fn plan_kubeadm<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
         let name = config_maps::KUBEADM_CONFIG;
         let existing = match spec.release.objects.stored_config {

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use futures::future::BoxFuture;
+use kubeadm_config::address::join_host_port;
 use serde_json::Value;
 
 use super::PhaseError;
@@ -13,7 +14,7 @@ use super::kubelet_start::{config_file, env_file};
 use crate::objects::rbac::bind_admin_step;
 use crate::plan::{Action, ComponentHealth, Step, WaitControlPlane};
 use crate::ports::{FileError, View};
-use crate::spec::{InitSpec, MANIFESTS, host_port};
+use crate::spec::{InitSpec, MANIFESTS};
 
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
@@ -66,7 +67,7 @@ fn kubelet_health(spec: &InitSpec, view: View<'_>) -> Option<String> {
     let config = written.as_ref().unwrap_or(&spec.kubelet.value);
     let port = config["healthzPort"].as_u64().unwrap_or(10248);
     let address = config["healthzBindAddress"].as_str().filter(|a| !a.is_empty()).unwrap_or("127.0.0.1");
-    (port != 0).then(|| format!("http://{}/healthz", host_port(address, port as u16)))
+    (port != 0).then(|| format!("http://{}/healthz", join_host_port(address, port as u16)))
 }
 
 struct Component {
@@ -109,7 +110,7 @@ impl Component {
             None => {
                 let address = flag(self.address_flag).map_or(spec.advertise_address.to_string(), str::to_owned);
                 let port = flag("secure-port").and_then(|p| p.parse().ok()).unwrap_or(spec.bind_port());
-                format!("https://{}{path}", host_port(&address, port))
+                format!("https://{}{path}", join_host_port(&address, port))
             }
             Some(served) => {
                 let address = match flag(served.address_flag) {
@@ -121,7 +122,7 @@ impl Component {
                     _ => None,
                 };
                 let scheme = served.scheme.to_lowercase();
-                format!("{scheme}://{}{path}", host_port(address, port.unwrap_or(served.port)))
+                format!("{scheme}://{}{path}", join_host_port(address, port.unwrap_or(served.port)))
             }
         })
     }
