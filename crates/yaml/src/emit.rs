@@ -119,34 +119,18 @@ impl Emitter {
     fn single_quoted(&mut self, text: &str, indent: isize, key: bool) {
         self.indicator("'", true, false);
         let chars: Vec<char> = text.chars().collect();
-        let (mut spaces, mut breaks) = (false, false);
+        let mut spaces = false;
         for (i, &c) in chars.iter().enumerate() {
-            if c == ' ' {
-                let inside = i > 0 && i + 1 < chars.len() && chars[i + 1] != ' ';
-                if !key && !spaces && self.column > WIDTH && inside {
-                    self.indent(scalar_indent(indent));
-                } else {
-                    self.put(c);
-                }
-                spaces = true;
-            } else if is_break(c) {
-                if !breaks && c == '\n' {
-                    self.line_break();
-                }
-                self.put_break(c);
-                self.indention = true;
-                breaks = true;
+            let inside = i > 0 && i + 1 < chars.len() && chars[i + 1] != ' ';
+            if c == ' ' && !key && !spaces && self.column > WIDTH && inside {
+                self.indent(scalar_indent(indent));
             } else {
-                if breaks {
-                    self.indent(scalar_indent(indent));
-                }
                 if c == '\'' {
                     self.put('\'');
                 }
                 self.put(c);
-                self.indention = false;
-                (spaces, breaks) = (false, false);
             }
+            spaces = c == ' ';
         }
         self.indicator("'", false, false);
         self.whitespace = false;
@@ -283,14 +267,13 @@ fn style(text: &str, key: bool) -> Style {
     }
     match (shape.plain_allowed, shape.single_allowed) {
         (true, _) => Style::Plain,
-        (false, true) if !(key && shape.multiline) => Style::Single,
+        (false, true) => Style::Single,
         (false, _) => Style::Double,
     }
 }
 
 /// Which styles can hold a text: libyaml's `yaml_emitter_analyze_scalar`.
 struct Shape {
-    multiline: bool,
     plain_allowed: bool,
     single_allowed: bool,
     block_allowed: bool,
@@ -303,7 +286,9 @@ impl Shape {
         let blank_at = |i: usize| chars.get(i).is_none_or(|c| matches!(c, ' ' | '\t'));
         let space_then_break = chars.windows(2).any(|w| w[0] == ' ' && is_break(w[1]));
         let break_then_space = chars.windows(2).any(|w| is_break(w[0]) && w[1] == ' ');
-        let special = !chars.iter().all(|c| is_printable(*c));
+        // libyaml takes U+2028 and U+2029 for line breaks and indents after them; a reader of YAML 1.2 would take that
+        // indentation for text.
+        let special = !chars.iter().all(|c| is_printable(*c)) || text.contains(['\u{2028}', '\u{2029}']);
         let indicator = text.starts_with("---")
             || text.starts_with("...")
             || chars.iter().enumerate().any(|(i, c)| match c {
@@ -316,11 +301,9 @@ impl Shape {
             });
         let edge = |c: char| c == ' ' || is_break(c);
         let edges = chars.first().is_some_and(|c| edge(*c)) || chars.last().is_some_and(|c| edge(*c));
-        let multiline = chars.iter().any(|c| is_break(*c));
         let broken = space_then_break || special;
         Self {
-            multiline,
-            plain_allowed: !(edges || break_then_space || broken || multiline || indicator),
+            plain_allowed: !(edges || break_then_space || broken || indicator),
             single_allowed: !(break_then_space || broken),
             block_allowed: !(broken || chars.get(last) == Some(&' ')),
         }
@@ -432,7 +415,8 @@ mod tests {
             ("a\tb", "\"a\\tb\""),
             ("é", "é"),
             ("😀", "\"\\U0001F600\""),
-            ("a\u{2028}b", "'a\u{2028}  b'"),
+            ("a\u{2028}b", "\"a\\Lb\""),
+            ("a\u{2029}b\n", "\"a\\Pb\\n\""),
             ("a,b [c]", "a,b [c]"),
             ("%a", "'%a'"),
             ("a\r\nb", "\"a\\r\\nb\""),
