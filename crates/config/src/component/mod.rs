@@ -2,7 +2,8 @@
 //!
 //! They stay trees: modelling somebody else's API in 27 versions is not our business. What a release knows of their
 //! fields is a table in `kubeadm-release`; this module applies it, so that the result is what the original writes after
-//! the document went through its Go type. Nothing here validates values.
+//! the document went through its Go type. Of values only
+//! forms and bounds of numbers are looked at: the component itself refuses the rest.
 
 #[cfg(test)]
 mod golden;
@@ -36,11 +37,11 @@ pub enum FieldProblemKind {
     /// The release does not know the field. It is kept, and the component decides.
     #[error("unknown field {0:?}")]
     Unknown(String),
-    /// The value has another form than the field.
+    /// The value has another form than the field, or is a number that the component would not start with.
     #[error("expected {expected}, found {found}")]
     Form {
         /// The form of the field, with its article.
-        expected: &'static str,
+        expected: String,
         /// The value's form, or the value itself.
         found: String,
     },
@@ -65,7 +66,7 @@ fn check(node: &Value, parent: &str, config: &ComponentConfig, found: &mut Vec<F
             found.push(FieldProblem { path, kind });
             continue;
         };
-        if let Some(expected) = misfit(value, field.form) {
+        if let Some(expected) = misfit(value, field.form).or_else(|| out_of_range(value, &path, config)) {
             let kind = FieldProblemKind::Form { expected, found: describe(value) };
             found.push(FieldProblem { path, kind });
         } else if field.form == Form::Struct {
@@ -75,7 +76,7 @@ fn check(node: &Value, parent: &str, config: &ComponentConfig, found: &mut Vec<F
 }
 
 /// The expected form, if the value does not have it. Null is "not given" everywhere.
-fn misfit(value: &Value, form: Form) -> Option<&'static str> {
+fn misfit(value: &Value, form: Form) -> Option<String> {
     let (fits, expected) = match form {
         Form::Text => (value.is_string(), "a string"),
         Form::Bool => (value.is_boolean(), "a boolean"),
@@ -88,7 +89,17 @@ fn misfit(value: &Value, form: Form) -> Option<&'static str> {
         Form::List => (value.is_array(), "a list"),
         Form::Map | Form::Struct => (value.is_object(), "a mapping"),
     };
-    (!fits && !value.is_null()).then_some(expected)
+    (!fits && !value.is_null()).then(|| expected.to_owned())
+}
+
+/// The expected range, if a number is outside of it.
+fn out_of_range(value: &Value, path: &str, config: &ComponentConfig) -> Option<String> {
+    let (_, least, greatest) = config.ranges.iter().find(|(p, _, _)| *p == path)?;
+    let fits = value.as_i64().is_some_and(|n| (*least..=*greatest).contains(&n));
+    if fits || value.is_null() {
+        return None;
+    }
+    Some(format!("a whole number from {least} to {greatest}"))
 }
 
 fn describe(value: &Value) -> String {
@@ -258,7 +269,7 @@ mod tests {
         let document = json!({
             "apiVersion": "x", "kind": "y", "maxPods": "many", "authentication": {"webhook": {"cacheTTL": "2 minutes"}},
             "evictionHard": {"memory.available": "5%"}, "logging": {"flushFrequency": 5, "colour": true},
-            "authorization": [], "syncFrequency": null, "maxPodz": 1, "authentication.anonymous": 1
+            "authorization": [], "syncFrequency": null, "healthzPort": 0, "port": 70000, "oomScoreAdj": 0.5, "maxPodz": 1, "authentication.anonymous": 1
         });
         assert_eq!(
             told(document),
@@ -269,6 +280,8 @@ mod tests {
                 "logging.colour: unknown field \"logging.colour\"",
                 "maxPods: expected a number, found string \"many\"",
                 "maxPodz: unknown field \"maxPodz\"",
+                "oomScoreAdj: expected a whole number from -1000 to 1000, found number 0.5",
+                "port: expected a whole number from 0 to 65535, found number 70000",
             ]
         );
     }

@@ -85,6 +85,8 @@ pub struct ComponentConfig {
     pub kind: &'static str,
     /// Its fields, parents before children.
     pub fields: Vec<Field>,
+    /// Bounds of whole numbers, both included: path, least, greatest. The component does not start beyond them.
+    pub ranges: &'static [(&'static str, i64, i64)],
     /// The component's own defaults, where kubeadm fills them in; else nothing.
     pub defaults: Vec<(&'static str, Literal)>,
 }
@@ -95,6 +97,7 @@ pub fn kubelet(release: &Release) -> ComponentConfig {
         api_version: "kubelet.config.k8s.io/v1beta1",
         kind: "KubeletConfiguration",
         fields: Span::at(kubelet::FIELDS, release.minor),
+        ranges: kubelet::RANGES,
         defaults: defaults(kubelet::DEFAULTS, release),
     }
 }
@@ -105,6 +108,7 @@ pub fn kube_proxy(release: &Release) -> ComponentConfig {
         api_version: "kubeproxy.config.k8s.io/v1alpha1",
         kind: "KubeProxyConfiguration",
         fields: Span::at(kube_proxy::FIELDS, release.minor),
+        ranges: kube_proxy::RANGES,
         defaults: defaults(kube_proxy::DEFAULTS, release),
     }
 }
@@ -152,6 +156,18 @@ mod tests {
                         );
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_belong_to_numbers() {
+        for (ranges, fields) in [(kubelet::RANGES, kubelet::FIELDS), (kube_proxy::RANGES, kube_proxy::FIELDS)]
+        {
+            for (path, least, greatest) in ranges {
+                let number = |row: &Span<Field>| row.item.path == *path && row.item.form == Form::Number;
+                assert!(fields.iter().any(number), "{path}");
+                assert!(least < greatest, "{path}");
             }
         }
     }

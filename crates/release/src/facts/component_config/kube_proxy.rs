@@ -86,6 +86,17 @@ pub(super) const FIELDS: &[Span<Field>] = &[
     since(14, "winkernel.sourceVip", Text, Always),
 ];
 
+/// Source: pkg/proxy/apis/config/validation/validation.go, v1.13 and v1.37.
+pub(super) const RANGES: &[(&str, i64, i64)] = &[
+    ("clientConnection.burst", 0, i32::MAX as i64),
+    ("conntrack.max", 0, i32::MAX as i64),
+    ("conntrack.maxPerCore", 0, i32::MAX as i64),
+    ("conntrack.min", 0, i32::MAX as i64),
+    ("iptables.masqueradeBit", 0, 31),
+    ("nftables.masqueradeBit", 0, 31),
+    ("oomScoreAdj", -1000, 1000),
+];
+
 /// kube-proxy's own defaults, for the minors whose kubeadm fills them in. Source: pkg/proxy/apis/config/v1alpha1/
 /// defaults.go, v1.13.
 pub(super) const DEFAULTS: &[Span<Default>] = &[

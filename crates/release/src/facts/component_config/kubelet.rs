@@ -165,6 +165,29 @@ pub(super) const FIELDS: &[Span<Field>] = &[
     ever("volumeStatsAggPeriod", Duration, Always),
 ];
 
+/// Source: pkg/kubelet/apis/config/validation/validation.go, v1.13 and v1.37. Zero stands for the default where the
+/// field has one.
+pub(super) const RANGES: &[(&str, i64, i64)] = &[
+    ("eventBurst", 0, i32::MAX as i64),
+    ("eventRecordQPS", 0, i32::MAX as i64),
+    ("healthzPort", 0, 65_535),
+    ("imageGCHighThresholdPercent", 0, 100),
+    ("imageGCLowThresholdPercent", 0, 100),
+    ("iptablesDropBit", 0, 31),
+    ("iptablesMasqueradeBit", 0, 31),
+    ("kubeAPIBurst", 0, i32::MAX as i64),
+    ("kubeAPIQPS", 0, i32::MAX as i64),
+    ("maxOpenFiles", 0, i64::MAX),
+    ("maxPods", 0, i32::MAX as i64),
+    ("nodeLeaseDurationSeconds", 0, i32::MAX as i64),
+    ("oomScoreAdj", -1000, 1000),
+    ("podsPerCore", 0, i32::MAX as i64),
+    ("port", 0, 65_535),
+    ("readOnlyPort", 0, 65_535),
+    ("registryBurst", 0, i32::MAX as i64),
+    ("registryPullQPS", 0, i32::MAX as i64),
+];
+
 /// The kubelet's own defaults, for the minors whose kubeadm fills them in. Source: v1beta1/defaults.go of the kubelet,
 /// v1.13; `nodeStatusReportFrequency` follows `nodeStatusUpdateFrequency` where the user sets that.
 pub(super) const DEFAULTS: &[Span<Default>] = &[
