@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod component_config;
 pub mod config_api;
 pub mod control_plane;
+pub mod corefile;
 pub mod etcd;
 pub mod images;
 pub mod kubelet;

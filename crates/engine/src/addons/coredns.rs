@@ -1,6 +1,5 @@
 //! The objects of CoreDNS. cmd/kubeadm/app/phases/addons/dns, 1.37, and the tables of older releases.
 
-use kubeadm_config::address::Cidr;
 use kubeadm_release::facts::addons::DnsProbes;
 use serde_json::{Map, Value, json};
 
@@ -131,10 +130,8 @@ pub fn service(spec: &InitSpec) -> Result<Value, AddonError> {
 
 /// The tenth address of the first service range. app/constants: GetDNSIP.
 fn address(spec: &InitSpec) -> Result<String, AddonError> {
-    let subnets = &spec.cluster.networking.service_subnet;
-    let first = subnets.split(',').next().unwrap_or_default();
-    let address = Cidr::parse(first.trim()).and_then(|range| range.nth(10));
-    address.map(|a| a.to_string()).ok_or_else(|| AddonError::DnsAddress { subnet: subnets.clone() })
+    let subnet = || spec.cluster.networking.service_subnet.clone();
+    spec.service_address(10).map(|a| a.to_string()).ok_or_else(|| AddonError::DnsAddress { subnet: subnet() })
 }
 
 /// What CoreDNS may read.

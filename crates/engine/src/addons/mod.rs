@@ -3,9 +3,6 @@
 //! Which of them are applied, and what becomes of a Corefile that is already there, is decided in
 //! [`crate::phases::addon`].
 
-use crate::manifests;
-use crate::spec::InitSpec;
-
 pub mod coredns;
 pub mod corefile;
 pub mod kube_proxy;
