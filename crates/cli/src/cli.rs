@@ -4,6 +4,12 @@
 //! The part below `init phase` is made from the engine's phase tree, so a phase is named in one place only.
 //! A command that does not exist yet is absent.
 
+use std::fmt::Write as _;
+
+use kubeadm_engine::phase::Phase;
+use kubeadm_engine::phases;
+use kubeadm_engine::spec::InitSpec;
+
 use crate::flags::{self, Flag};
 
 /// A command.
@@ -284,11 +290,44 @@ fn token() -> Node {
 }
 
 fn init() -> Node {
+    let mut list = String::from("The \"init\" command executes the following phases:\n\n");
+    list_phases(phases::INIT, 0, &mut list);
+    let phase = Node::group(
+        "phase",
+        "Use this command to invoke single phase of the \"init\" workflow",
+        phases::INIT.iter().map(|p| phase(p, "")).collect(),
+    );
     Node {
-        children: vec![],
+        children: vec![phase],
         ..Node::new("init", "Run this command in order to set up the Kubernetes control plane", Verb::Init)
-            .flags(INIT)
     }
+    .details(list)
+    .flags(INIT)
+}
+
+/// The phases as lines, each below its parent.
+fn list_phases(all: &'static [Phase<InitSpec>], depth: usize, list: &mut String) {
+    for phase in all {
+        let name = format!("{}{}", "  ".repeat(depth), phase.name);
+        // Writing to a string cannot fail.
+        let _ = writeln!(list, "  {name:<28} {}", phase.about);
+        list_phases(phase.children, depth + 1, list);
+    }
+}
+
+/// A phase as a command. A group needs one of its children, or `all` where it has it.
+fn phase(phase: &'static Phase<InitSpec>, above: &str) -> Node {
+    let path = if above.is_empty() { phase.name.to_owned() } else { format!("{above}/{}", phase.name) };
+    let mut children: Vec<Node> = phase.children.iter().map(|child| self::phase(child, &path)).collect();
+    if let Some(flags) = phase.all {
+        let all =
+            Node::new("all", "Run all phases of this group", Verb::InitPhase(path.clone())).flags(flags);
+        children.insert(0, all);
+    }
+    let verb = if children.is_empty() { Verb::InitPhase(path) } else { Verb::Group };
+    Node { aliases: phase.aliases, children, ..Node::new(phase.name, phase.about, verb) }
+        .details(phase.details)
+        .flags(phase.flags)
 }
 
 impl Node {

@@ -22,6 +22,13 @@ pub struct CommandError {
 #[error("{0}")]
 pub struct Failure(pub String);
 
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {source}")]
+struct Doing {
+    doing: String,
+    source: Box<dyn Error>,
+}
+
 impl<E: Error + 'static> From<E> for CommandError {
     fn from(error: E) -> Self {
         Self { source: Box::new(error), reports: Vec::new(), hints: Vec::new() }
@@ -32,6 +39,12 @@ impl CommandError {
     /// A failure of this crate's own.
     pub fn new(message: impl Into<String>) -> Self {
         Failure(message.into()).into()
+    }
+
+    /// Says what was being done when it failed.
+    pub fn prefix(self, doing: &str) -> Self {
+        let source = Doing { doing: doing.into(), source: self.source };
+        Self { source: Box::new(source), ..self }
     }
 
     /// Puts a report before the error line.

@@ -60,7 +60,7 @@ const fn flag(name: &'static str, kind: Kind, default: &'static str, help: &'sta
 }
 
 const fn extra_args(name: &'static str, instead: &'static str, help: &'static str) -> Flag {
-    Flag { deprecated: Some(instead), ..flag(name, Kind::String, "", help) }
+    Flag { deprecated: Some(instead), ..flag(name, Kind::Strings, "", help) }
 }
 
 use Kind::*;

@@ -26,13 +26,12 @@ fn command(path: &[&Node], deep: bool) -> Command {
     flags.sort_by_key(|f| f.name);
     let global = ["rootfs", "v", "vmodule", "help"];
     let mut command = Command::new(node.name)
-        .about(node.about)
+        .about(fold(node.about))
         .visible_aliases(node.aliases.iter().copied())
         .hide(node.hidden)
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .disable_version_flag(true)
-        .term_width(110)
         .subcommand_required(node.verb == Verb::Group);
     if !node.details.is_empty() {
         command = command.after_long_help(node.details.clone());
@@ -66,7 +65,7 @@ fn command(path: &[&Node], deep: bool) -> Command {
 }
 
 fn argument(flag: &'static Flag) -> Arg {
-    let mut arg = Arg::new(flag.name).long(flag.name).help(flag.help).hide(flag.deprecated.is_some());
+    let mut arg = Arg::new(flag.name).long(flag.name).help(fold(flag.help)).hide(flag.deprecated.is_some());
     if let Some(letter) = flag.short {
         arg = arg.short(letter);
     }
@@ -81,4 +80,37 @@ fn argument(flag: &'static Flag) -> Arg {
         arg = arg.default_value(flag.default);
     }
     arg.value_name(flag.kind.name())
+}
+
+/// Columns of help text; clap leaves folding to a library of its own.
+const WIDTH: usize = 90;
+
+fn fold(text: &str) -> String {
+    let mut folded = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > WIDTH {
+            folded.push('\n');
+            column = 0;
+        } else if column > 0 {
+            folded.push(' ');
+            column += 1;
+        }
+        folded += word;
+        column += length;
+    }
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_folded_between_words() {
+        let folded = fold(&"word ".repeat(40));
+        assert!(folded.lines().count() > 1 && folded.lines().all(|l| l.len() <= WIDTH), "{folded}");
+        assert_eq!(folded.replace('\n', " "), "word ".repeat(40));
+    }
 }

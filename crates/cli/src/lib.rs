@@ -14,6 +14,10 @@ pub mod help;
 mod logging;
 mod output;
 pub mod parse;
+mod resolve;
+mod session;
+mod structured;
+mod wish;
 
 use std::process::ExitCode;
 
@@ -45,6 +49,10 @@ fn run(level: &mut i32) -> Result<(), CommandError> {
     logging::start(*level, &call.flags.text("vmodule"));
     for warning in &call.warnings {
         output::note(&format!("{warning}\n"));
+    }
+    let rootfs = call.flags.text("rootfs");
+    if !rootfs.is_empty() {
+        kubeadm_host::chroot::enter(std::path::Path::new(&rootfs))?;
     }
     commands::run(&call, &root)
 }

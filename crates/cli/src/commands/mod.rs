@@ -2,7 +2,11 @@
 //! build no client.
 
 mod completion;
+mod config;
+mod config_images;
+mod init;
 mod token;
+mod token_table;
 pub(crate) mod version;
 
 use crate::cli::{Node, Verb};
@@ -29,7 +33,16 @@ pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
         Verb::Completion => completion::run(call, root),
         Verb::Version => version::run(call),
         Verb::TokenGenerate => token::generate(),
-        _ => Err(CommandError::new("absent")),
+        Verb::TokenCreate => token::create(call),
+        Verb::TokenList => token::list(call),
+        Verb::TokenDelete => token::delete(call),
+        Verb::Init => init::run(call),
+        Verb::InitPhase(path) => init::run_phase(call, path),
+        Verb::ConfigPrint(kind) => config::print(call, *kind),
+        Verb::ConfigValidate => config::validate(call),
+        Verb::ConfigMigrate => config::migrate(call),
+        Verb::ImagesList => config_images::list(call),
+        Verb::ImagesPull => config_images::pull(call),
     }
 }
 
@@ -43,10 +56,4 @@ fn help_of(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
     }
     output::text_as_is(&help::render(&path));
     Ok(())
-}
-
-/// Runs a future on this thread.
-pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(future)
 }

@@ -36,7 +36,7 @@ fn fields() -> serde_json::Value {
         "buildDate": option_env!("KUBEADM_BUILD_DATE").unwrap_or_default(),
         "goVersion": env!("KUBEADM_COMPILER"),
         "compiler": "rustc",
-        "platform": PLATFORM,
+        "platform": format!("linux/{ARCHITECTURE}"),
     })
 }
 
@@ -64,13 +64,11 @@ fn go_struct() -> String {
     format!("&version.Info{{{}}}", shown.join(", "))
 }
 
-/// As Go names platforms.
-const PLATFORM: &str = if cfg!(target_arch = "x86_64") {
-    "linux/amd64"
+/// The machine this was built for, as Go names it.
+pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
+    "amd64"
 } else if cfg!(target_arch = "aarch64") {
-    "linux/arm64"
-} else if cfg!(target_arch = "riscv64") {
-    "linux/riscv64"
+    "arm64"
 } else {
-    "linux/unknown"
+    std::env::consts::ARCH
 };

@@ -1,0 +1,118 @@
+//! `kubeadm config print|validate|migrate`. cmd/kubeadm/app/cmd/config.go, 1.37. What is printed is made in
+//! `kubeadm-config`.
+
+use std::path::Path;
+
+use kubeadm_config::commands::{self, ComponentKind};
+use kubeadm_config::component::{KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet};
+use kubeadm_config::documents::Reading;
+use kubeadm_config::error::Notice;
+use kubeadm_config::load::{InitConfig, Options, Source};
+use kubeadm_engine::ports::{NewFile, System as _};
+use kubeadm_release::Release;
+
+use crate::cli::Defaults;
+use crate::error::CommandError;
+use crate::parse::Call;
+use crate::session::Session;
+use crate::{output, wish};
+
+/// `config print …`: no file is read, and of the host only its name.
+pub(crate) fn print(call: &Call<'_>, kind: Defaults) -> Result<(), CommandError> {
+    let release = Release::newest();
+    let text = match kind {
+        Defaults::Init => {
+            let kinds = commands::component_kinds(&call.flags.list("component-configs"))?;
+            let config = commands::init_defaults(&release);
+            let components: Vec<_> =
+                kinds.into_iter().map(|kind| component(kind, &config, &release)).collect();
+            commands::print_init_defaults(&release, &components)
+        }
+        Defaults::Join => {
+            let hostname = kubeadm_host::system::HostSystem::from_process().hostname();
+            commands::print_join_defaults(&release, hostname.trim().to_lowercase().as_str(), &[])
+        }
+        Defaults::Reset => commands::print_reset_defaults(&release),
+        Defaults::Upgrade => commands::print_upgrade_defaults(),
+    };
+    output::text_as_is(&text);
+    Ok(())
+}
+
+/// A component's configuration as it would be without a document of the user's.
+fn component(kind: ComponentKind, config: &InitConfig, release: &Release) -> serde_json::Value {
+    let cluster = &config.cluster;
+    match kind {
+        ComponentKind::Kubelet => {
+            let inputs = KubeletInputs {
+                service_subnet: &cluster.networking.service_subnet,
+                dns_domain: &cluster.networking.dns_domain,
+                certificates_dir: &cluster.certificates_dir,
+            };
+            default_kubelet(None, &inputs, release).0
+        }
+        ComponentKind::KubeProxy => {
+            let inputs = ProxyInputs {
+                advertise_address: &config.init.local_api_endpoint.advertise_address,
+                pod_subnet: &cluster.networking.pod_subnet,
+            };
+            default_kube_proxy(None, &inputs, release).0
+        }
+    }
+}
+
+/// `config validate`: nothing is looked up and no runtime searched for.
+pub(crate) fn validate(call: &Call<'_>) -> Result<(), CommandError> {
+    let path = call.flags.text("config");
+    if path.is_empty() {
+        return Err(CommandError::new("the --config flag is mandatory"));
+    }
+    let options = Options { look_up_version: false, detect_runtime: false, ..options(call) };
+    with_file(&path, |source, session, notices| {
+        let is_file = |path: &str| session.fx.files.exists(Path::new(path));
+        commands::validate(source, &options, &mut &*session, &is_file, notices)
+    })?;
+    output::line("ok");
+    Ok(())
+}
+
+/// `config migrate`.
+pub(crate) fn migrate(call: &Call<'_>) -> Result<(), CommandError> {
+    let path = call.flags.text("old-config");
+    if path.is_empty() {
+        return Err(CommandError::new("the --old-config flag is mandatory"));
+    }
+    let options = options(call);
+    let text = with_file(&path, |source, session, notices| {
+        let is_file = |path: &str| session.fx.files.exists(Path::new(path));
+        commands::migrate(source, &options, &mut &*session, &is_file, notices)
+    })?;
+    let new = call.flags.text("new-config");
+    if new.is_empty() {
+        output::text_as_is(&text);
+        return Ok(());
+    }
+    let file = NewFile { path: new.clone().into(), content: text.into_bytes(), mode: 0o644, secret: false };
+    Session::start()?.fx.files.write(&file).map_err(|e| {
+        CommandError::new(format!("failed to write the new configuration to the file {new:?}: {e}"))
+    })
+}
+
+/// Problems that `init` only warns of are errors here.
+fn options(call: &Call<'_>) -> Options {
+    let reading = Reading { strict: true, allow_experimental: call.flags.bool("allow-experimental-api") };
+    Options { reading, ..Options::new(wish::own_version()) }
+}
+
+/// Hands a file to `take` and says what was noticed, even when it fails.
+fn with_file<T, E: std::error::Error + 'static>(
+    path: &str,
+    take: impl FnOnce(Source<'_>, &Session, &mut Vec<Notice>) -> Result<T, E>,
+) -> Result<T, CommandError> {
+    let session = Session::start()?;
+    let text = session.read_config(path)?;
+    let mut notices = Vec::new();
+    let taken = take(Source { text: &text, name: path }, &session, &mut notices);
+    session.tell(&notices);
+    Ok(taken?)
+}

@@ -1,0 +1,304 @@
+//! Flags and file to a spec: the order of work before the first phase of `init`, as upstream has it
+//! (cmd/kubeadm/app/cmd/init.go: newInitData, 1.37). Everything after this is decided by the engine.
+
+use std::path::{Path, PathBuf};
+
+use kubeadm_config::component::{
+    FieldProblemKind, KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet, problems,
+};
+use kubeadm_config::documents::{ComponentDocument, KUBE_PROXY_API, KUBELET_API};
+use kubeadm_config::error::{ConfigError, GroupVersionKind, Notice, Place, Placed, Problems, StrictProblem};
+use kubeadm_config::load::{InitConfig, Loaded, Options, Source, init_from_flags, load_init};
+use kubeadm_config::types::{BootstrapToken, EncryptionAlgorithm};
+use kubeadm_config::{address, validate};
+use kubeadm_engine::phases::external_ca;
+use kubeadm_engine::ports::{Access, Effects};
+use kubeadm_engine::run::{Context, Executor};
+use kubeadm_engine::spec::{ADMIN_CONF, ComponentConfig, Ignored, InitSpec, KUBERNETES, Layout};
+use kubeadm_pki::{CertificateKey, KeyAlgorithm};
+use kubeadm_release::facts::component_config;
+
+use crate::error::CommandError;
+use crate::parse::{Call, Values};
+use crate::session::Session;
+use crate::wish;
+
+/// What a command needs of its spec; single phases need less than all of `init`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    /// Whether a version label is looked up, or stands for kubeadm's own version.
+    pub(crate) version: bool,
+    /// Whether the host is searched for a container runtime.
+    pub(crate) runtime: bool,
+}
+
+/// A spec, and which phases the flags or the file leave out.
+pub(crate) struct Resolved {
+    pub(crate) spec: InitSpec,
+    pub(crate) skip: Vec<String>,
+}
+
+/// Resolves the spec of `init` or of one of its phases. Warnings are said even if it fails.
+pub(crate) fn init(flags: &Values, needs: Needs, session: &Session) -> Result<Resolved, CommandError> {
+    kubeadm_config::flags::check_mixed(flags.names())?;
+    let mut notices = Vec::new();
+    let loaded = load(flags, needs, session, &mut notices);
+    let spec = loaded.and_then(|loaded| complete(flags, loaded, session, &mut notices));
+    session.tell(&notices);
+    let mut spec = spec?;
+    let skip = match flags.given("skip-phases") && !flags.list("skip-phases").is_empty() {
+        true => flags.list("skip-phases"),
+        false => spec.init.skip_phases.clone(),
+    };
+    let skip = reconcile_addons(&mut spec, skip);
+    Ok(Resolved { spec, skip })
+}
+
+/// Loads the configuration of `init` from the file, or from the flags where there is none.
+pub(crate) fn load(
+    flags: &Values,
+    needs: Needs,
+    session: &Session,
+    notices: &mut Vec<Notice>,
+) -> Result<Loaded<InitConfig>, CommandError> {
+    let mut options = options(needs);
+    options.node_name = flags.given("node-name").then(|| flags.text("node-name")).filter(|n| !n.is_empty());
+    let mut host = session;
+    let path = if flags.given("config") { flags.text("config") } else { String::new() };
+    if path.is_empty() {
+        let wish = wish::init(flags, notices)?;
+        return Ok(init_from_flags(wish, &options, &mut host, notices)?);
+    }
+    let text = session.read_config(&path)?;
+    Ok(load_init(Source { text: &text, name: &path }, &options, &mut host, notices)?)
+}
+
+/// The tokens that `token create` stores: those of the file, or the one that its flags describe.
+pub(crate) fn tokens(call: &Call<'_>, session: &Session) -> Result<Vec<BootstrapToken>, CommandError> {
+    let flags = &call.flags;
+    kubeadm_config::flags::check_mixed(flags.names())?;
+    let mut notices = Vec::new();
+    let needs = Needs { version: false, runtime: false };
+    let loaded = match flags.text("config").is_empty() {
+        false => load(flags, needs, session, &mut notices),
+        true => {
+            let mut config = InitConfig::default();
+            config.init.bootstrap_tokens = vec![wish::token_to_create(call)?];
+            // A token needs no address: upstream fails here on a machine without a default route.
+            config.init.local_api_endpoint.advertise_address = "1.2.3.4".into();
+            let options = options(needs);
+            let mut host = session;
+            init_from_flags(config, &options, &mut host, &mut notices).map_err(CommandError::from)
+        }
+    };
+    session.tell(&notices);
+    Ok(loaded?.config.init.bootstrap_tokens)
+}
+
+fn options(needs: Needs) -> Options {
+    let mut options = Options::new(wish::own_version());
+    options.look_up_version = needs.version;
+    options.detect_runtime = needs.runtime;
+    options
+}
+
+fn complete(
+    flags: &Values,
+    loaded: Loaded<InitConfig>,
+    session: &Session,
+    notices: &mut Vec<Notice>,
+) -> Result<InitSpec, CommandError> {
+    let fx = &session.fx;
+    let (kubelet, kube_proxy) = components(&loaded, notices)?;
+    let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
+    let on = |name: &str| flags.given(name) && flags.bool(name);
+    let list = |name: &str| if flags.given(name) { flags.list(name) } else { Vec::new() };
+    let ignored = validate::ignored_preflight_errors(
+        &list("ignore-preflight-errors"),
+        &init.node_registration.ignore_preflight_errors,
+    )
+    .map_err(ConfigError::Invalid)?;
+    let advertise_address = address::verify_bind_address(&init.local_api_endpoint.advertise_address)?;
+    // The flag counts when it was given, even as `--dry-run=false`.
+    let dry = if flags.given("dry-run") { flags.bool("dry-run") } else { init.dry_run };
+    let kubeconfigs =
+        if flags.given("kubeconfig-dir") { flags.text("kubeconfig-dir").into() } else { KUBERNETES.into() };
+    let mut layout = Layout { pki: cluster.certificates_dir.clone().into(), kubeconfigs, landing: None };
+    let external = external_ca::detect(&layout, &*fx.files)?;
+    if dry {
+        layout.landing = Some(dry_run_folder(fx, notices)?);
+    }
+    let upload_certs = on("upload-certs");
+    let given_key = wish::certificate_key(&init.certificate_key);
+    let certificate_key = match &given_key {
+        None if upload_certs => Some(CertificateKey::generate()?.reveal().to_string()),
+        key => key.clone(),
+    };
+    let patches = match flags.given("patches").then(|| flags.text("patches")).filter(|p| !p.is_empty()) {
+        Some(folder) => Some(folder),
+        None => init.patches.as_ref().map(|p| p.directory.clone()).filter(|p| !p.is_empty()),
+    };
+    let kubeconfig = if flags.given("kubeconfig") { flags.text("kubeconfig") } else { ADMIN_CONF.into() };
+    let administrators_own = kubeconfig == ADMIN_CONF;
+    let mut spec = InitSpec {
+        algorithm: algorithm(&cluster.encryption_algorithm),
+        access: Access { kubeconfig: kubeconfig.into(), server: None },
+        binds_admin: administrators_own,
+        external_ca: external.ca,
+        external_front_proxy_ca: external.front_proxy,
+        upload_certs,
+        certificate_key,
+        certificate_key_given: given_key.is_some(),
+        skip_certificate_key_print: on("skip-certificate-key-print"),
+        skip_token_print: on("skip-token-print"),
+        ignored: Ignored(ignored.into_iter().collect()),
+        patches: patches.map(PathBuf::from),
+        proxy_env: proxy_env(fx),
+        kubeadm_version: wish::own_version(),
+        warnings: Vec::new(),
+        release,
+        version,
+        init,
+        cluster,
+        advertise_address,
+        kubelet,
+        kube_proxy,
+        layout,
+    };
+    if administrators_own {
+        // The address that was advertised may not be served yet; the one on this host is.
+        spec.access.server = Some(spec.local_endpoint());
+    }
+    // Looks at the real host even in a dry run.
+    external_ca::validate(&spec, Executor::new(&context(&spec), fx).view())?;
+    Ok(spec)
+}
+
+/// What the executor must know of a spec.
+pub(crate) fn context(spec: &InitSpec) -> Context {
+    Context {
+        access: spec.access.clone(),
+        socket: spec.init.node_registration.cri_socket.clone(),
+        api_limit: spec.init.timeouts.kubernetes_api_call.to_std(),
+        dry: spec.layout.landing.is_some(),
+    }
+}
+
+/// `dns.disabled` and `proxy.disabled` mean the same as leaving out the add-on, and the other way round.
+fn reconcile_addons(spec: &mut InitSpec, mut skip: Vec<String>) -> Vec<String> {
+    let skipped = |path: &str| skip.iter().any(|s| s.to_lowercase().trim_end_matches('/') == path);
+    let all = skipped("addon");
+    let (dns, proxy) = (all || skipped("addon/coredns"), all || skipped("addon/kube-proxy"));
+    if spec.cluster.dns.disabled && !dns {
+        skip.push("addon/coredns".into());
+    }
+    if spec.cluster.proxy.disabled && !proxy {
+        skip.push("addon/kube-proxy".into());
+    }
+    spec.cluster.dns.disabled |= dns;
+    spec.cluster.proxy.disabled |= proxy;
+    skip
+}
+
+/// The folder of a dry run: the one that was named, or a new one.
+fn dry_run_folder(fx: &Effects, notices: &mut Vec<Notice>) -> Result<PathBuf, CommandError> {
+    if let Some(given) = fx.system.env().get("KUBEADM_INIT_DRYRUN_DIR").filter(|v| !v.is_empty()) {
+        return Ok(given.into());
+    }
+    let parent = Path::new(KUBERNETES).join("tmp");
+    fx.files.create_dir(&parent, 0o700)?;
+    let mut bytes = [0; 4];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::new("no random numbers"))?;
+    let folder = parent.join(format!("kubeadm-init-dryrun{}", u32::from_ne_bytes(bytes)));
+    fx.files
+        .create_dir(&folder, 0o700)
+        .map_err(|e| CommandError::new(format!("could not create a temporary directory: {e}")))?;
+    notices.push(Notice::warning(format!(
+        "Using dry-run directory {}. To override it, set the environment variable KUBEADM_INIT_DRYRUN_DIR",
+        folder.display()
+    )));
+    Ok(folder)
+}
+
+/// `*_proxy` in any case, sorted by name.
+fn proxy_env(fx: &Effects) -> Vec<(String, String)> {
+    let proxies =
+        fx.system.env().iter().filter(|(k, v)| k.to_lowercase().ends_with("_proxy") && !v.is_empty());
+    proxies.map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+fn algorithm(name: &str) -> KeyAlgorithm {
+    // Validated before.
+    match EncryptionAlgorithm::parse(name).unwrap_or_default() {
+        EncryptionAlgorithm::EcdsaP256 => KeyAlgorithm::EcdsaP256,
+        EncryptionAlgorithm::EcdsaP384 => KeyAlgorithm::EcdsaP384,
+        EncryptionAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
+        EncryptionAlgorithm::Rsa3072 => KeyAlgorithm::Rsa3072,
+        EncryptionAlgorithm::Rsa4096 => KeyAlgorithm::Rsa4096,
+    }
+}
+
+/// The configurations of kubelet and kube-proxy: the user's documents, completed.
+fn components(
+    loaded: &Loaded<InitConfig>,
+    notices: &mut Vec<Notice>,
+) -> Result<(ComponentConfig, ComponentConfig), CommandError> {
+    let InitConfig { init, cluster } = &loaded.config;
+    let release = &loaded.release;
+    let kubelet = document(loaded, KUBELET_API);
+    let proxy = document(loaded, KUBE_PROXY_API);
+    check(kubelet, &component_config::kubelet(release), notices)?;
+    check(proxy, &component_config::kube_proxy(release), notices)?;
+    let inputs = KubeletInputs {
+        service_subnet: &cluster.networking.service_subnet,
+        dns_domain: &cluster.networking.dns_domain,
+        certificates_dir: &cluster.certificates_dir,
+    };
+    let (kubelet_value, warnings) = default_kubelet(kubelet.map(|d| d.value.clone()), &inputs, release);
+    notices.extend(warnings.into_iter().map(Notice::warning));
+    let inputs = ProxyInputs {
+        advertise_address: &init.local_api_endpoint.advertise_address,
+        pod_subnet: &cluster.networking.pod_subnet,
+    };
+    let (proxy_value, warnings) = default_kube_proxy(proxy.map(|d| d.value.clone()), &inputs, release);
+    notices.extend(warnings.into_iter().map(Notice::warning));
+    Ok((
+        ComponentConfig { value: kubelet_value, user_supplied: kubelet.is_some() },
+        ComponentConfig { value: proxy_value, user_supplied: proxy.is_some() },
+    ))
+}
+
+fn document<'a>(loaded: &'a Loaded<InitConfig>, api: &str) -> Option<&'a ComponentDocument> {
+    loaded.components.iter().find(|d| d.group_version == api)
+}
+
+/// Unknown fields of a component's document are warned of, values of a wrong form refused.
+fn check(
+    document: Option<&ComponentDocument>,
+    known: &component_config::ComponentConfig,
+    notices: &mut Vec<Notice>,
+) -> Result<(), CommandError> {
+    let Some(document) = document else { return Ok(()) };
+    let place = |path: &str| {
+        let position = document.positions.get(path)?;
+        Some(Place { source: document.source_name.clone(), line: position.line, column: position.column })
+    };
+    let mut unknown = Vec::new();
+    let mut wrong = Vec::new();
+    for problem in problems(&document.value, known) {
+        let place = place(&problem.path);
+        match problem.kind {
+            FieldProblemKind::Unknown(_) => unknown.push(Placed { text: problem.kind.to_string(), place }),
+            FieldProblemKind::Form { .. } => {
+                wrong.push(Placed { text: format!("{}: {}", problem.path, problem.kind), place });
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        let (group, version) = document.group_version.split_once('/').unwrap_or_default();
+        let kind = document.value["kind"].as_str().unwrap_or_default().to_owned();
+        let gvk = GroupVersionKind { group: group.into(), version: version.into(), kind };
+        notices.push(Notice::warning(StrictProblem::Fields { gvk, problems: unknown }.to_string()));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(CommandError::new(Problems(wrong).to_string())) }
+}

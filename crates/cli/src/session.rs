@@ -1,0 +1,111 @@
+//! What a command that works on the host needs: the ports made real, and the one runtime their asynchronous parts
+//! run on. Short commands never start one.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubeadm_config::detect::{Detect, FetchError, Interface, RoutingTables};
+use kubeadm_config::error::{Notice, Severity};
+use kubeadm_engine::ports::{Effects, HttpGet, HttpTrust};
+use kubeadm_host::keys::KeyPool;
+use kubeadm_host::output::HostOutput;
+use tokio::runtime::Runtime;
+
+use crate::error::CommandError;
+
+/// The host of this process.
+pub(crate) struct Session {
+    /// Its ports.
+    pub(crate) fx: Effects,
+    /// Where keys are made ahead of time.
+    pub(crate) keys: Arc<KeyPool>,
+    runtime: Runtime,
+}
+
+impl Session {
+    /// Reads the environment; connects to nothing and reads no file.
+    pub(crate) fn start() -> Result<Self, CommandError> {
+        let keys = Arc::new(KeyPool::new());
+        let output = Arc::new(HostOutput::from_process());
+        let fx = kubeadm_host::effects(kubeadm_host::Options { keys: keys.clone(), output });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { fx, keys, runtime })
+    }
+
+    /// Runs a future on this thread.
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Says what was noticed while a configuration was read.
+    pub(crate) fn tell(&self, notices: &[Notice]) {
+        for notice in notices {
+            let text = &notice.text;
+            match notice.severity {
+                Severity::Warning => self.fx.output.warn(text),
+                Severity::Info(0) => tracing::info!("{text}"),
+                Severity::Info(1..4) => tracing::debug!("{text}"),
+                Severity::Info(_) => tracing::trace!("{text}"),
+            }
+        }
+    }
+
+    /// The text of a configuration file.
+    pub(crate) fn read_config(&self, path: &str) -> Result<String, CommandError> {
+        let failed =
+            |reason: String| CommandError::new(format!("unable to read config from {path:?} : {reason}"));
+        let content = self.fx.files.read(Path::new(path)).map_err(|e| failed(e.to_string()))?;
+        let content = content.ok_or_else(|| failed(format!("open {path}: no such file or directory")))?;
+        String::from_utf8(content).map_err(|e| failed(e.to_string()))
+    }
+}
+
+/// How long a version label is looked up. kubeadm's own version is known, so nobody should wait for a network that
+/// isn't there. Upstream allows ten seconds.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
+
+impl Detect for &Session {
+    fn hostname(&mut self) -> Result<String, String> {
+        Ok(self.fx.system.hostname())
+    }
+
+    fn routes(&mut self) -> RoutingTables {
+        let table = |path: &str| {
+            let content = self.fx.files.read(Path::new(path)).ok().flatten()?;
+            Some(String::from_utf8_lossy(&content).into_owned())
+        };
+        RoutingTables { ipv4: table("/proc/net/route"), ipv6: table("/proc/net/ipv6_route") }
+    }
+
+    fn interfaces(&mut self) -> Result<Vec<Interface>, String> {
+        let all = self.fx.net.interfaces().into_iter();
+        Ok(all
+            .map(|i| Interface {
+                name: i.name,
+                up: i.up,
+                loopback: i.loopback,
+                point_to_point: i.point_to_point,
+                addresses: i.addresses,
+            })
+            .collect())
+    }
+
+    fn runtime_answers(&mut self, socket: &str) -> bool {
+        self.fx.runtimes.answers(socket)
+    }
+
+    fn random(&mut self, buffer: &mut [u8]) -> Result<(), String> {
+        aws_lc_rs::rand::fill(buffer).map_err(|_| "no random numbers".to_owned())
+    }
+
+    fn fetch(&mut self, url: &str) -> Result<String, FetchError> {
+        let request =
+            HttpGet { url: url.into(), timeout: LOOKUP_LIMIT, proxy: true, trust: HttpTrust::System };
+        match self.block_on(self.fx.net.get(&request)) {
+            Ok(answer) if answer.status == 200 => Ok(answer.body),
+            Ok(answer) => Err(FetchError::Status(answer.status.to_string())),
+            Err(error) => Err(FetchError::Unreachable(error.to_string())),
+        }
+    }
+}

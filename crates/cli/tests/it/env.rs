@@ -1,0 +1,96 @@
+//! A place to run the binary in: an empty environment, a home of its own, and only the programs a test puts on PATH.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The fixtures of the project.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").canonicalize().unwrap()
+}
+
+/// What a run said and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Standard output of a run that went well.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Standard error of a run that failed.
+    #[track_caller]
+    pub fn fails(self) -> String {
+        assert_eq!(self.code, 1, "{}{}", self.stdout, self.stderr);
+        self.stderr
+    }
+}
+
+pub struct TestEnv {
+    root: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl TestEnv {
+    pub fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for dir in ["bin", "home", "work"] {
+            std::fs::create_dir(root.path().join(dir)).unwrap();
+        }
+        Self { root, variables: Vec::new() }
+    }
+
+    /// Sets a variable for later runs.
+    pub fn set(&mut self, name: &str, value: impl AsRef<str>) {
+        self.variables.push((name.into(), value.as_ref().into()));
+    }
+
+    /// Puts a program on PATH.
+    pub fn program(&self, name: &str, script: &str) {
+        let path = self.root.path().join("bin").join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// A path in the directory that runs start in.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join("work").join(name)
+    }
+
+    /// Writes a file there.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Runs kubeadm.
+    pub fn run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_kubeadm"))
+            .args(args)
+            .env_clear()
+            .env("PATH", self.root.path().join("bin"))
+            .env("HOME", self.root.path().join("home"))
+            .envs(self.variables.iter().map(|(k, v)| (k, v)))
+            .current_dir(self.root.path().join("work"))
+            .output()
+            .unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs kubeadm with words of a line.
+    pub fn line(&self, line: &str) -> Ran {
+        self.run(line.split_whitespace())
+    }
+}

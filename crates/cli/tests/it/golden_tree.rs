@@ -1,0 +1,74 @@
+//! Every command and flag against `cli.json` of the newest release: names, shorthands, types and defaults.
+
+use std::collections::BTreeMap;
+
+use kubeadm_cli::cli::{Node, tree};
+use kubeadm_cli::flags::{self, Flag, Kind};
+use serde_json::Value;
+
+/// Commands that come with later work.
+const ABSENT: &[&str] = &["certs", "join", "kubeconfig", "reset", "upgrade"];
+/// Commands that the recorded binary does not list.
+const UNLISTED: &[&str] = &["help"];
+
+#[test]
+fn every_command_has_the_recorded_flags() {
+    let text = std::fs::read_to_string(super::env::fixtures().join("golden/kubeadm-1.37/cli.json")).unwrap();
+    let recorded: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+    let root = tree();
+    let mut seen = 0;
+    compare(&root, "kubeadm", &recorded, &mut seen);
+    let wanted = recorded
+        .keys()
+        .filter(|k| *k != "(global)" && !ABSENT.iter().any(|a| k.starts_with(&format!("kubeadm {a}"))))
+        .count();
+    assert_eq!(seen, wanted);
+}
+
+fn compare(node: &Node, path: &str, recorded: &BTreeMap<String, Value>, seen: &mut usize) {
+    *seen += 1;
+    let wanted = &recorded.get(path).unwrap_or_else(|| panic!("{path} was not recorded"));
+    let mut ours: Vec<&Flag> = node.flags.iter().chain(&node.persistent).copied().collect();
+    ours.push(&flags::HELP);
+    if path == "kubeadm" {
+        ours.extend([&flags::ROOTFS, &flags::V, &flags::VMODULE]);
+    }
+    ours.retain(|f| f.deprecated.is_none());
+    ours.sort_by_key(|f| f.name);
+    let ours: Vec<Value> = ours.into_iter().map(as_recorded).collect();
+    let mut theirs = wanted["flags"].as_array().unwrap().clone();
+    theirs.sort_by_key(|f| f["name"].as_str().unwrap().to_owned());
+    assert_eq!(ours, theirs, "{path}");
+
+    let mut names: Vec<&str> =
+        node.children.iter().map(|c| c.name).filter(|n| !UNLISTED.contains(n)).collect();
+    names.sort_unstable();
+    let mut theirs: Vec<&str> =
+        wanted["subcommands"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+    theirs.retain(|n| path != "kubeadm" || !ABSENT.contains(n));
+    theirs.sort_unstable();
+    assert_eq!(names, theirs, "{path}");
+    for child in node.children.iter().filter(|c| !UNLISTED.contains(&c.name)) {
+        compare(child, &format!("{path} {}", child.name), recorded, seen);
+    }
+}
+
+fn as_recorded(flag: &Flag) -> Value {
+    let mut value = serde_json::json!({"name": flag.name, "type": flag.kind.name()});
+    if flag.kind == Kind::Bool {
+        value["type"] = "bool".into();
+    }
+    if let Some(short) = flag.short {
+        value["short"] = short.to_string().into();
+    }
+    // The recording shows no zero level, and lists in brackets.
+    let default = match flag.kind {
+        Kind::Level => String::new(),
+        Kind::Strings if !flag.default.is_empty() => format!("[{}]", flag.default),
+        _ => flag.default.to_owned(),
+    };
+    if !default.is_empty() {
+        value["default"] = default.into();
+    }
+    value
+}
