@@ -53,7 +53,7 @@ impl Output for HostOutput {
 
     fn note(&self, text: &str) {
         let _lock = self.cleared();
-        print_to(&mut std::io::stderr().lock(), text);
+        print_to(&mut std::io::stderr().lock(), &format!("{}\n", text.trim_end_matches('\n')));
     }
 
     fn progress(&self, text: &str) {
