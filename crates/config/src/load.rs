@@ -15,6 +15,7 @@ use crate::defaults;
 use crate::detect::Detect;
 use crate::documents::{ComponentDocument, Decoded, Documents, Reading};
 use crate::error::{ConfigError, Notice, Placed};
+use crate::features;
 use crate::form;
 use crate::types::{
     ClusterConfiguration, InitConfiguration, JoinConfiguration, ResetConfiguration, UpgradeConfiguration,
@@ -36,6 +37,8 @@ pub struct Options {
     pub detect_runtime: bool,
     /// `--node-name`, which may stand beside `--config`.
     pub node_name: Option<String>,
+    /// `--feature-gates` as typed: which gates there are depends on the release.
+    pub feature_gates: String,
     /// The release whose facts count, where it is not that of the configured version (join, whose cluster decides).
     pub target: Option<Version>,
 }
@@ -49,6 +52,7 @@ impl Options {
             look_up_version: true,
             detect_runtime: true,
             node_name: None,
+            feature_gates: String::new(),
             target: None,
         }
     }
@@ -166,6 +170,7 @@ fn complete_init(
     let (version, ci) = resolve_version(&cluster.kubernetes_version, options, host, notices)?;
     let release = Release::of(options.target.as_ref().unwrap_or(&version))?;
     warn_of_old_versions(documents, &release, notices);
+    cluster.feature_gates.extend(features::parse(&options.feature_gates, &release, notices)?);
     cluster.kubernetes_version = version.to_string();
     let timeout = init.timeouts.control_plane_component_health_check;
     cluster.api_server.timeout_for_control_plane.get_or_insert(timeout);

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their fixtures from the disk")]
 
 mod commands;
+mod flags;
 mod host;
 mod reading;
 mod recorded;

@@ -1,10 +1,12 @@
-//! What `init` keeps in the cluster: the ConfigMap `kubeadm-config` of every recorded run with a file.
+//! What `init` keeps in the cluster: the ConfigMap `kubeadm-config` of every recorded run.
 
+use kubeadm_config::components;
 use kubeadm_config::load::{self, Source};
 use kubeadm_config::types::Arg;
 use kubeadm_config::write::{self, Components};
 use serde_json::Value;
 
+use crate::flags;
 use crate::host::{host, options};
 use crate::recorded::{CLIENTS, Case, cases};
 
@@ -22,24 +24,50 @@ fn recorded(case: &Case) -> Option<Value> {
         .map(|body| body["data"].clone())
 }
 
+/// Runs for the minor before, where upstream still wrote its own API; here the cluster's release decides.
+const OLDER: [&str; 4] = [
+    "1.36/init/flags-previous-minor",
+    "1.11/init/flags-v1.10",
+    "1.12/init/flags-v1.11",
+    "1.13/init/flags-v112",
+];
+
 #[test]
 fn the_cluster_keeps_what_was_recorded() {
     let mut compared = 0;
     for (minor, client) in CLIENTS {
         for case in cases(minor, "init", "") {
-            let (Some(text), Some(expected)) = (case.text("config.yaml"), recorded(&case)) else { continue };
-            let source = Source { text: &text, name: "config.yaml" };
-            let mut loaded = load::load_init(source, &options(client), &mut host(), &mut Vec::new())
-                .unwrap_or_else(|error| panic!("{}: {error}", case.name));
+            let Some(expected) = recorded(&case) else { continue };
+            if case.name.ends_with("bad-version-new") || OLDER.iter().any(|older| case.name.ends_with(older))
+            {
+                continue;
+            }
+            let loaded = match case.text("config.yaml") {
+                Some(text) => {
+                    let source = Source { text: &text, name: "config.yaml" };
+                    load::load_init(source, &options(client), &mut host(), &mut Vec::new())
+                }
+                None => flags::load(&case, client),
+            };
+            let mut loaded = loaded.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+            let completed = components::complete(&loaded, &mut Vec::new());
+            let components = Components {
+                kubelet: Some(&completed.kubelet.value),
+                kube_proxy: Some(&completed.kube_proxy.value),
+            };
             let cluster = &mut loaded.config.cluster;
             // What the phases add before they store it.
             let args = &mut cluster.api_server.component.extra_args;
             if expected.to_string().contains("authorization-mode: Node,RBAC") {
                 args.push(Arg::new("authorization-mode", "Node,RBAC"));
             }
-            if loaded.config.init.skip_phases.iter().any(|phase| phase == "addon/coredns") {
-                cluster.dns.disabled = true;
-            }
+            let mut skipped = loaded.config.init.skip_phases.clone();
+            skipped.extend(
+                case.flag("--skip-phases").iter().flat_map(|list| list.split(',')).map(str::to_owned),
+            );
+            cluster.dns.disabled |= skipped.iter().any(|phase| phase == "addon" || phase == "addon/coredns");
+            cluster.proxy.disabled |=
+                skipped.iter().any(|phase| phase == "addon" || phase == "addon/kube-proxy");
             if expected.to_string().contains("path: /etc/kubernetes/audit/audit.yaml") {
                 cluster.audit_policy.path = "/etc/kubernetes/audit/audit.yaml".into();
             }
@@ -47,11 +75,11 @@ fn the_cluster_keeps_what_was_recorded() {
                 // Their dry run stored the folder it wrote to.
                 cluster.certificates_dir = "/etc/kubernetes".into();
             }
-            for (key, text) in write::stored(&loaded.config, &loaded.release, Components::default()) {
+            for (key, text) in write::stored(&loaded.config, &loaded.release, components) {
                 assert_eq!(text, expected[key].as_str().unwrap(), "{} {key}", case.name);
                 compared += 1;
             }
         }
     }
-    assert!(compared > 30, "{compared}");
+    assert!(compared > 60, "{compared}");
 }
