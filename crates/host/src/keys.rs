@@ -136,7 +136,7 @@ mod tests {
         pool.prepare(ALGORITHM, 5);
         let keys = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| pool.generate(ALGORITHM).unwrap())).collect();
-            threads.into_iter().map(|t| t.join().unwrap().public_key().to_pem()).collect::<Vec<_>>()
+            threads.into_iter().map(|t| t.join().unwrap().public_key().unwrap().to_pem()).collect::<Vec<_>>()
         });
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!((keys.len(), distinct.len()), (8, 8));
