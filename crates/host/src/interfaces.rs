@@ -147,7 +147,7 @@ mod tests {
         if lo.up {
             assert!(lo.addresses.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)), "{lo:?}");
         }
-        assert_eq!(all.len(), std::fs::read_dir("/sys/class/net").unwrap().filter(|e| is_link(e)).count());
+        assert_eq!(all.len(), std::fs::read_dir("/sys/class/net").unwrap().filter(is_link).count());
     }
 
     /// `bonding_masters` stands beside the interfaces.
