@@ -2,7 +2,9 @@
 #![allow(clippy::disallowed_methods)]
 
 mod build;
+mod golden;
 mod root;
+mod shipped;
 mod test;
 
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
     let result = match matches.subcommand() {
         Some(("cluster", matches)) => run_cluster(matches),
         Some(("test", matches)) => test::run(matches),
+        Some(("golden", matches)) => run_golden(matches),
         _ => Ok(true),
     };
     match result {
@@ -55,6 +58,13 @@ fn arguments() -> Command {
                 .arg(kubeadm())
                 .subcommand(Command::new("down").about("Removes it, and what tests left"))
                 .subcommand(Command::new("shell").about("Opens a shell on its node")),
+        )
+        .subcommand(
+            Command::new("golden")
+                .about("Runs kubeadm on the inputs of fixtures/golden and compares with what the original did")
+                .arg(Arg::new("only").value_name("CASE").default_value("*").help("A case, such as 1.37/init/flags-*"))
+                .arg(flag("verbose", "Shows every difference in full").short('v'))
+                .arg(kubeadm()),
         )
         .subcommand(
             Command::new("test")
@@ -107,4 +117,17 @@ fn run_cluster(matches: &ArgMatches) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+fn run_golden(matches: &ArgMatches) -> Result<bool> {
+    let kubeadm = kubeadm_of(matches)?;
+    let only = matches.get_one::<String>("only").map_or("*", String::as_str);
+    let verbose = matches.get_flag("verbose");
+    if !root::have() {
+        let path = kubeadm.path.to_string_lossy();
+        let mut args = vec!["golden", only, "--kubeadm", &path];
+        args.extend(verbose.then_some("--verbose"));
+        return root::again(&args);
+    }
+    golden::run(&Lab::open(), &golden::Options { kubeadm: &kubeadm.path, only, verbose })
 }

@@ -5,7 +5,7 @@ use kubeadm_lab::kubeadm::Kubeadm;
 use kubeadm_lab::scenario::{self, Options, Scenario, Verdict};
 use kubeadm_lab::{Error, Lab, Result, cluster, progress, scenarios};
 
-use crate::{build, kubeadm_of, root};
+use crate::{build, golden, kubeadm_of, root, shipped};
 
 /// Counts what passed and failed.
 #[derive(Default)]
@@ -46,6 +46,11 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<bool> {
     let kubeadm = kubeadm_of(matches)?;
     if !root::have() {
         return as_root(matches, &names, &kubeadm, &tally);
+    }
+    if names.is_empty() {
+        let options = golden::Options { kubeadm: &kubeadm.path, only: "*", verbose: false };
+        tally.note("golden", golden::run(&Lab::open(), &options).and_then(golden::all_right));
+        tally.note("static binary", shipped::check(&kubeadm));
     }
     run_scenarios(&mut tally, &chosen, &kubeadm, matches.get_flag("keep"))?;
     if !tally.failed.is_empty() {
