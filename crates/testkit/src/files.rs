@@ -21,6 +21,8 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct MemoryFiles {
     entries: Mutex<BTreeMap<PathBuf, Entry>>,
+    /// Paths that were changed, in order.
+    log: Mutex<Vec<PathBuf>>,
     /// Number of writes after which every further one fails, as if the process had been killed.
     budget: Mutex<Option<usize>>,
 }
@@ -41,6 +43,15 @@ impl MemoryFiles {
     /// Everything there is.
     pub fn all(&self) -> BTreeMap<PathBuf, Entry> {
         self.lock().clone()
+    }
+
+    /// Paths that were changed so far, in order.
+    pub fn changes(&self) -> Vec<PathBuf> {
+        self.log.lock().expect("no test panics with the lock").clone()
+    }
+
+    fn changed(&self, path: &Path) {
+        self.log.lock().expect("no test panics with the lock").push(path.to_owned());
     }
 
     /// Takes a file away.
@@ -102,24 +113,31 @@ impl Files for MemoryFiles {
 impl WriteFiles for MemoryFiles {
     fn write(&self, file: &NewFile) -> Result<(), FileError> {
         self.spend(&file.path)?;
+        self.changed(&file.path);
         self.put(&file.path, &file.content, file.mode);
         Ok(())
     }
 
     fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError> {
+        if matches!(self.stat(path), Ok(Some(meta)) if meta.kind == FileKind::Dir) {
+            return Ok(());
+        }
         self.spend(path)?;
-        self.lock().entry(path.to_owned()).or_insert(Entry { content: None, mode, owner: (0, 0) });
+        self.changed(path);
+        self.lock().insert(path.to_owned(), Entry { content: None, mode, owner: (0, 0) });
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> Result<(), FileError> {
         self.spend(path)?;
+        self.changed(path);
         self.lock().retain(|p, _| !p.starts_with(path));
         Ok(())
     }
 
     fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError> {
         self.spend(path)?;
+        self.changed(path);
         for (p, entry) in self.lock().iter_mut() {
             if p.starts_with(path) {
                 entry.owner = (owner.uid, owner.gid);

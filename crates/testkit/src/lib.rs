@@ -18,8 +18,8 @@ use kubeadm_engine::ports::{Effects, Files, View};
 pub use cluster::MemoryCluster;
 pub use files::{Entry, MemoryFiles};
 pub use keys::FixedKeys;
-pub use machine::{Machine, Recorder};
-pub use runtime::MemoryRuntimes;
+pub use machine::{Machine, Recorder, Service, State};
+pub use runtime::{MemoryRuntime, MemoryRuntimes, RuntimeState};
 
 /// A machine with nothing on it but what `init` needs, and an empty cluster that answers as soon as it is asked.
 #[derive(Clone)]
@@ -40,22 +40,54 @@ pub struct MemoryHost {
 
 impl Default for MemoryHost {
     fn default() -> Self {
+        let time = Arc::default();
         let files = Arc::new(MemoryFiles::default());
-        for (path, content) in [("/proc/sys/net/ipv4/ip_forward", "1\n"), ("/proc/swaps", "Filename\n")] {
+        for (path, content) in [
+            ("/proc/sys/net/ipv4/ip_forward", "1\n"),
+            ("/proc/sys/net/bridge/bridge-nf-call-iptables", "1\n"),
+            ("/proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n"),
+            ("/proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"),
+            ("/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory hugetlb pids\n"),
+            ("/sys/fs/cgroup/system.slice/cgroup.procs", ""),
+            ("/sys/fs/cgroup/system.slice/cgroup.freeze", "0\n"),
+        ] {
             files.put(path, content, 0o644);
         }
+        files.put("/boot/config-6.1.0", kernel_config(&[]), 0o644);
         Self {
             files,
             cluster: Arc::default(),
-            runtimes: Arc::default(),
-            machine: Arc::default(),
+            runtimes: Arc::new(MemoryRuntimes { runtime: Arc::new(MemoryRuntime::with_time(Arc::clone(&time))) }),
+            machine: Arc::new(Machine::with_time(time)),
             output: Arc::default(),
             keys: Arc::default(),
         }
     }
 }
 
+/// The kernel's configuration, all options that any release wants but those given.
+pub fn kernel_config(without: &[&str]) -> String {
+    let options = "NAMESPACES NET_NS PID_NS IPC_NS UTS_NS CGROUPS CGROUP_CPUACCT CGROUP_DEVICE CGROUP_FREEZER \
+        CGROUP_SCHED CGROUP_PIDS CGROUP_BPF CPUSETS MEMCG INET EXT4_FS PROC_FS NETFILTER_XT_TARGET_REDIRECT \
+        NETFILTER_XT_MATCH_COMMENT FAIR_GROUP_SCHED OVERLAY_FS AUFS_FS BLK_DEV_DM CFS_BANDWIDTH SECCOMP SECCOMP_FILTER";
+    let wanted = options.split_whitespace().filter(|option| !without.contains(option));
+    wanted.map(|option| format!("CONFIG_{option}=y\n")).collect()
+}
+
 impl MemoryHost {
+    /// A host of the time of the oldest releases: cgroups v1 and Linux 4.
+    pub fn of_old() -> Self {
+        let host = Self::default();
+        host.files.put("/proc/mounts", "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n", 0o644);
+        let rows = ["cpuset", "cpu", "cpuacct", "blkio", "memory", "devices", "freezer", "hugetlb", "pids"]
+            .map(|name| format!("{name}\t1\t1\t1\n"));
+        let text = format!("#subsys_name\thierarchy\tnum_cgroups\tenabled\n{}", rows.concat());
+        host.files.put("/proc/cgroups", text, 0o444);
+        host.files.put("/boot/config-4.19.0", kernel_config(&[]), 0o644);
+        host.machine.set(|state| state.uname.release = "4.19.0".into());
+        host
+    }
+
     /// The ports.
     pub fn effects(&self) -> Effects {
         Effects {

@@ -1,73 +1,177 @@
 //! Services, system, network, clock and output in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use kubeadm_engine::ports::*;
 
-/// A machine with systemd, a kubelet and an address. Time passes only by waiting.
-#[derive(Debug)]
-pub struct Machine {
-    /// Host name.
-    pub hostname: Mutex<String>,
-    /// State of the kubelet.
-    pub kubelet: Mutex<ServiceState>,
-    /// Journal of the kubelet.
-    pub journal: Mutex<Vec<String>>,
-    /// Verbs that services were given.
-    pub service_log: Mutex<Vec<String>>,
-    /// Answers by URL; others answer 200.
-    pub answers: Mutex<BTreeMap<String, Result<u16, String>>>,
-    /// Ports in use.
-    pub ports: Mutex<Vec<u16>>,
-    /// Environment.
-    pub env: BTreeMap<String, String>,
-    elapsed: Mutex<Duration>,
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Whether it starts at boot.
+    pub enabled: bool,
+    /// Its state.
+    pub state: ServiceState,
+    /// Its state once it was restarted.
+    pub restarted: ServiceState,
 }
 
-impl Default for Machine {
+/// What a machine is like.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Host name.
+    pub hostname: String,
+    /// `uname`.
+    pub uname: Uname,
+    /// User.
+    pub uid: u32,
+    /// Processors.
+    pub cpus: usize,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// The init system, if there is one.
+    pub init_system: Option<InitSystem>,
+    /// Services by name.
+    pub services: BTreeMap<String, Service>,
+    /// Journal of the kubelet.
+    pub journal: Vec<String>,
+    /// Programs that PATH does not have.
+    pub missing_programs: BTreeSet<String>,
+    /// What programs say; others say nothing and succeed.
+    pub outputs: BTreeMap<String, CommandOutput>,
+    /// Answers by URL; others answer 200. An error refuses the connection.
+    pub answers: BTreeMap<String, Result<HttpAnswer, String>>,
+    /// Ports that cannot be listened on.
+    pub ports: BTreeMap<u16, ListenError>,
+    /// What host names resolve to.
+    pub resolved: Result<Vec<IpAddr>, String>,
+    /// The proxy for every URL.
+    pub proxy: Option<String>,
+}
+
+impl Default for State {
     fn default() -> Self {
+        let kubelet =
+            Service { enabled: true, state: ServiceState::Running, restarted: ServiceState::Running };
         Self {
-            hostname: Mutex::new("cp1".into()),
-            kubelet: Mutex::new(ServiceState::Running),
-            journal: Mutex::default(),
-            service_log: Mutex::default(),
-            answers: Mutex::default(),
-            ports: Mutex::default(),
-            env: BTreeMap::new(),
-            elapsed: Mutex::default(),
+            hostname: "cp1".into(),
+            uname: Uname { sysname: "Linux".into(), release: "6.1.0".into(), machine: "x86_64".into() },
+            uid: 0,
+            cpus: 2,
+            memory: 4 << 30,
+            init_system: Some(InitSystem::Systemd),
+            services: [("kubelet".to_owned(), kubelet)].into(),
+            journal: Vec::new(),
+            missing_programs: BTreeSet::new(),
+            outputs: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            resolved: Ok(vec![IpAddr::from([192, 0, 2, 10])]),
+            proxy: None,
         }
     }
 }
 
-fn get<T: Clone>(mutex: &Mutex<T>) -> T {
-    mutex.lock().expect("no test panics with the lock").clone()
+impl State {
+    /// Installs a kubelet of a version.
+    pub fn install_kubelet(&mut self, version: &str) {
+        self.say("kubelet", &format!("Kubernetes {version}\n"));
+    }
+
+    /// Has a program succeed and say something.
+    pub fn say(&mut self, program: &str, stdout: &str) {
+        let output = CommandOutput { code: Some(0), stdout: stdout.into(), stderr: String::new() };
+        self.outputs.insert(program.into(), output);
+    }
+
+    /// Has a program fail and say something.
+    pub fn fail(&mut self, program: &str, stderr: &str) {
+        let output = CommandOutput { code: Some(1), stdout: String::new(), stderr: stderr.into() };
+        self.outputs.insert(program.into(), output);
+    }
+
+    /// Has a URL answer.
+    pub fn answer(&mut self, url: &str, status: u16, body: &str) {
+        self.answers.insert(url.into(), Ok(HttpAnswer { status, body: body.into() }));
+    }
+
+    /// Has a URL refuse connections.
+    pub fn refuse(&mut self, url: &str) {
+        self.answers.insert(url.into(), Err("connection refused".into()));
+    }
+
+    /// The kubelet.
+    pub fn kubelet(&mut self) -> &mut Service {
+        self.services.entry("kubelet".into()).or_insert_with(|| Service {
+            enabled: true,
+            state: ServiceState::Running,
+            restarted: ServiceState::Running,
+        })
+    }
+}
+
+/// A machine with systemd, a kubelet and an address. Time passes only by waiting.
+#[derive(Debug, Default)]
+pub struct Machine {
+    state: Mutex<State>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    service_log: Mutex<Vec<String>>,
+    elapsed: Arc<Mutex<Duration>>,
+}
+
+impl Machine {
+    /// A machine whose time others may pass too.
+    pub(crate) fn with_time(elapsed: Arc<Mutex<Duration>>) -> Self {
+        Self { elapsed, ..Self::default() }
+    }
+
+    /// Changes what the machine is like.
+    pub fn set<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut lock(&self.state))
+    }
+
+    /// Verbs that services were given, such as `restart kubelet`.
+    pub fn service_log(&self) -> Vec<String> {
+        lock(&self.service_log).clone()
+    }
+
+    fn state(&self) -> State {
+        lock(&self.state).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("no test panics with the lock")
 }
 
 #[async_trait]
 impl Services for Machine {
     fn init_system(&self) -> Result<InitSystem, ServiceError> {
-        Ok(InitSystem::Systemd)
+        let none = || ServiceError { command: "systemctl".into(), reason: "not found".into() };
+        self.state().init_system.ok_or_else(none)
     }
     async fn exists(&self, service: &str) -> bool {
-        service == "kubelet"
+        self.state().services.contains_key(service)
     }
     async fn enabled(&self, service: &str) -> bool {
-        service == "kubelet"
+        self.state().services.get(service).is_some_and(|s| s.enabled)
     }
     async fn active(&self, service: &str) -> bool {
-        service == "kubelet" && get(&self.kubelet) == ServiceState::Running
+        let running = |s: &Service| matches!(s.state, ServiceState::Running | ServiceState::Failing { .. });
+        self.state().services.get(service).is_some_and(running)
     }
-    async fn state(&self, _: &str) -> ServiceState {
-        get(&self.kubelet)
+    async fn state(&self, service: &str) -> ServiceState {
+        let services = self.state().services;
+        services.get(service).map_or(ServiceState::Missing, |s| s.state.clone())
     }
     async fn journal(&self, _: &str, _: usize) -> Vec<String> {
-        get(&self.journal)
+        self.state().journal
     }
     fn enable_command(&self, service: &str) -> String {
         format!("systemctl enable {service}.service")
@@ -77,11 +181,21 @@ impl Services for Machine {
 #[async_trait]
 impl WriteServices for Machine {
     async fn stop(&self, service: &str) -> Result<(), ServiceError> {
-        self.service_log.lock().expect("no test panics with the lock").push(format!("stop {service}"));
+        lock(&self.service_log).push(format!("stop {service}"));
+        self.set(|state| {
+            if let Some(service) = state.services.get_mut(service) {
+                service.state = ServiceState::Stopped;
+            }
+        });
         Ok(())
     }
     async fn restart(&self, service: &str) -> Result<(), ServiceError> {
-        self.service_log.lock().expect("no test panics with the lock").push(format!("restart {service}"));
+        lock(&self.service_log).push(format!("restart {service}"));
+        self.set(|state| {
+            if let Some(service) = state.services.get_mut(service) {
+                service.state = service.restarted.clone();
+            }
+        });
         Ok(())
     }
 }
@@ -89,29 +203,32 @@ impl WriteServices for Machine {
 #[async_trait]
 impl System for Machine {
     fn hostname(&self) -> String {
-        get(&self.hostname)
+        self.state().hostname
     }
     fn uname(&self) -> Uname {
-        Uname { sysname: "Linux".into(), release: "6.1.0".into(), machine: "x86_64".into() }
+        self.state().uname
     }
     fn uid(&self) -> u32 {
-        0
+        self.state().uid
     }
     fn cpus(&self) -> usize {
-        2
+        self.state().cpus
     }
     fn memory(&self) -> u64 {
-        4 << 30
+        self.state().memory
     }
     fn env(&self) -> &BTreeMap<String, String> {
         &self.env
     }
     fn find_program(&self, name: &str) -> Option<PathBuf> {
-        Some(PathBuf::from("/usr/bin").join(name))
+        (!self.state().missing_programs.contains(name)).then(|| PathBuf::from("/usr/bin").join(name))
     }
     async fn output(&self, program: &str, _: &[&str]) -> Result<CommandOutput, CommandError> {
-        let stdout = if program == "kubelet" { "Kubernetes v1.37.2\n" } else { "" };
-        Ok(CommandOutput { code: Some(0), stdout: stdout.into(), stderr: String::new() })
+        if self.find_program(program).is_none() {
+            return Err(CommandError { program: program.into(), reason: "No such file or directory".into() });
+        }
+        let silent = CommandOutput { code: Some(0), stdout: String::new(), stderr: String::new() };
+        Ok(self.state().outputs.remove(program).unwrap_or(silent))
     }
 }
 
@@ -127,22 +244,20 @@ impl Net for Machine {
         }]
     }
     fn can_listen(&self, address: SocketAddr) -> Result<(), ListenError> {
-        match get(&self.ports).contains(&address.port()) {
-            true => Err(ListenError::InUse { owner: None }),
-            false => Ok(()),
-        }
+        self.state().ports.remove(&address.port()).map_or(Ok(()), Err)
     }
     async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, String> {
-        Ok(vec![IpAddr::from([192, 0, 2, 10])])
+        self.state().resolved
     }
     async fn get(&self, request: &HttpGet) -> Result<HttpAnswer, HttpError> {
-        match get(&self.answers).get(&request.url).cloned().unwrap_or(Ok(200)) {
-            Ok(status) => Ok(HttpAnswer { status, body: "ok".into() }),
-            Err(reason) => Err(HttpError { reason, refused: true }),
+        match self.state().answers.remove(&request.url) {
+            None => Ok(HttpAnswer { status: 200, body: "ok".into() }),
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(reason)) => Err(HttpError { reason, refused: true }),
         }
     }
     fn proxy_for(&self, _: &str) -> Option<String> {
-        None
+        self.state().proxy
     }
 }
 
@@ -156,12 +271,12 @@ impl Clock for Machine {
     }
     fn elapsed(&self) -> Duration {
         // Time passes a little by itself, so that a wait without pauses ends too.
-        let mut elapsed = self.elapsed.lock().expect("no test panics with the lock");
+        let mut elapsed = lock(&self.elapsed);
         *elapsed += Duration::from_millis(10);
         *elapsed
     }
     async fn pause(&self, time: Duration) {
-        *self.elapsed.lock().expect("no test panics with the lock") += time;
+        *lock(&self.elapsed) += time;
     }
 }
 
@@ -175,24 +290,24 @@ pub struct Recorder {
 impl Recorder {
     /// Standard output.
     pub fn said(&self) -> Vec<String> {
-        get(&self.said)
+        lock(&self.said).clone()
     }
 
     /// Warnings and notes.
     pub fn warned(&self) -> Vec<String> {
-        get(&self.warned)
+        lock(&self.warned).clone()
     }
 }
 
 impl Output for Recorder {
     fn say(&self, text: &str) {
-        self.said.lock().expect("no test panics with the lock").push(text.into());
+        lock(&self.said).push(text.into());
     }
     fn warn(&self, text: &str) {
-        self.warned.lock().expect("no test panics with the lock").push(text.into());
+        lock(&self.warned).push(text.into());
     }
     fn note(&self, text: &str) {
-        self.warned.lock().expect("no test panics with the lock").push(text.into());
+        lock(&self.warned).push(text.into());
     }
     fn progress(&self, _: &str) {}
 }

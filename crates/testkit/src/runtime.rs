@@ -8,17 +8,67 @@ use kubeadm_engine::ports::{
     CgroupDriver, Container, Runtime, RuntimeCondition, RuntimeError, RuntimeStatus, Runtimes, WriteRuntime,
 };
 
-/// What the runtime holds.
+/// The socket of [`MemoryRuntime`].
+const SOCKET: &str = "unix:///run/memory.sock";
+
+/// What the runtime holds and says.
+#[derive(Debug, Clone)]
+pub struct RuntimeState {
+    /// What it says of itself.
+    pub status: Result<RuntimeStatus, RuntimeError>,
+    /// Its cgroup driver.
+    pub cgroup_driver: Result<CgroupDriver, RuntimeError>,
+    /// Images that are present.
+    pub images: Vec<String>,
+    /// Containers, newest first.
+    pub containers: Vec<Container>,
+    /// Lines that every container's log has.
+    pub log: Vec<String>,
+    /// How many pulls fail before one succeeds.
+    pub failing_pulls: usize,
+}
+
+impl Default for RuntimeState {
+    fn default() -> Self {
+        let ready = RuntimeCondition {
+            kind: "RuntimeReady".into(),
+            status: true,
+            reason: String::new(),
+            message: String::new(),
+        };
+        Self {
+            status: Ok(RuntimeStatus { conditions: vec![ready], sandbox_image: None }),
+            cgroup_driver: Ok(CgroupDriver::Systemd),
+            images: Vec::new(),
+            containers: Vec::new(),
+            log: Vec::new(),
+            failing_pulls: 0,
+        }
+    }
+}
+
+/// A runtime that starts nothing.
 #[derive(Debug, Default)]
 pub struct MemoryRuntime {
-    /// Images that are present.
-    pub images: Mutex<Vec<String>>,
-    /// Containers, newest first.
-    pub containers: Mutex<Vec<Container>>,
-    /// Lines that every container's log has.
-    pub log: Mutex<Vec<String>>,
-    /// How many pulls fail before one succeeds.
-    pub failing_pulls: Mutex<usize>,
+    state: Mutex<RuntimeState>,
+    time: Arc<Mutex<Duration>>,
+}
+
+impl MemoryRuntime {
+    /// Changes what the runtime holds and says.
+    pub fn set<T>(&self, change: impl FnOnce(&mut RuntimeState) -> T) -> T {
+        change(&mut self.state.lock().expect("no test panics with the lock"))
+    }
+
+    /// A runtime at whose socket nobody answers.
+    pub fn unreachable() -> RuntimeError {
+        RuntimeError::Unreachable { socket: SOCKET.into(), reason: "connection refused".into() }
+    }
+
+    /// A runtime whose waits pass the time of a machine.
+    pub(crate) fn with_time(time: Arc<Mutex<Duration>>) -> Self {
+        Self { time, ..Self::default() }
+    }
 }
 
 /// One runtime at every socket.
@@ -36,54 +86,46 @@ impl Runtimes for MemoryRuntimes {
         self.runtime.clone()
     }
     fn answers(&self, _: &str) -> bool {
-        true
+        self.runtime.set(|state| state.status.is_ok())
     }
 }
 
 #[async_trait]
 impl Runtime for MemoryRuntime {
     fn socket(&self) -> &str {
-        "unix:///run/memory.sock"
+        SOCKET
     }
-
     async fn status(&self) -> Result<RuntimeStatus, RuntimeError> {
-        let ready = RuntimeCondition {
-            kind: "RuntimeReady".into(),
-            status: true,
-            reason: String::new(),
-            message: String::new(),
-        };
-        Ok(RuntimeStatus { conditions: vec![ready], sandbox_image: None })
+        self.set(|state| state.status.clone())
     }
-
     async fn cgroup_driver(&self) -> Result<CgroupDriver, RuntimeError> {
-        Ok(CgroupDriver::Systemd)
+        self.set(|state| state.cgroup_driver.clone())
     }
-
     async fn image_present(&self, image: &str) -> Result<bool, RuntimeError> {
-        Ok(self.images.lock().expect("no test panics with the lock").iter().any(|i| i == image))
+        Ok(self.set(|state| state.images.iter().any(|i| i == image)))
     }
-
     async fn containers(&self) -> Result<Vec<Container>, RuntimeError> {
-        Ok(self.containers.lock().expect("no test panics with the lock").clone())
+        Ok(self.set(|state| state.containers.clone()))
     }
-
     async fn log_tail(&self, _: &str, _: usize) -> Result<Vec<String>, RuntimeError> {
-        Ok(self.log.lock().expect("no test panics with the lock").clone())
+        Ok(self.set(|state| state.log.clone()))
     }
-
-    async fn changed(&self, _: Duration) {}
+    async fn changed(&self, max: Duration) {
+        *self.time.lock().expect("no test panics with the lock") += max;
+    }
 }
 
 #[async_trait]
 impl WriteRuntime for MemoryRuntime {
     async fn pull(&self, image: &str) -> Result<(), RuntimeError> {
-        let mut failing = self.failing_pulls.lock().expect("no test panics with the lock");
-        if *failing > 0 {
-            *failing -= 1;
-            return Err(RuntimeError::Failed { call: "PullImage", message: "registry stumbles".into() });
-        }
-        self.images.lock().expect("no test panics with the lock").push(image.to_owned());
-        Ok(())
+        self.set(|state| {
+            if state.failing_pulls > 0 {
+                state.failing_pulls -= 1;
+                let message = "registry stumbles".into();
+                return Err(RuntimeError::Failed { call: "PullImage", message });
+            }
+            state.images.push(image.to_owned());
+            Ok(())
+        })
     }
 }

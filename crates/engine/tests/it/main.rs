@@ -3,3 +3,6 @@
 
 mod case;
 mod manifests;
+mod preflight;
+mod wish;
+mod objects;

@@ -1,0 +1,761 @@
+//! Every check of `init`, on a machine where it holds and on one where it does not.
+
+use futures::executor::block_on;
+use kubeadm_config::types::Arg;
+use kubeadm_engine::plan::Line;
+use kubeadm_engine::ports::{ListenError, RuntimeCondition, RuntimeError, RuntimeStatus, ServiceState};
+use kubeadm_engine::preflight::{self, Check, Outcome, Report, checks};
+use kubeadm_engine::spec::{Ignored, InitSpec};
+use kubeadm_testkit::{MemoryHost, MemoryRuntime, Service, kernel_config};
+
+use crate::wish;
+
+const NEW: &str = "v1.37.2";
+const OLD: &str = "v1.13.12";
+const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+
+/// A host for a release, with its kubelet.
+fn host(version: &str) -> MemoryHost {
+    let host = if version == NEW { MemoryHost::default() } else { MemoryHost::of_old() };
+    host.machine.set(|state| state.install_kubelet(version));
+    host
+}
+
+/// What all checks of a name say.
+fn check(host: &MemoryHost, spec: &InitSpec, id: &str) -> Outcome {
+    let checks: Vec<Check> = checks::init(spec).into_iter().filter(|c| c.id == id).collect();
+    assert!(!checks.is_empty(), "no check {id}");
+    let mut all = Outcome::good();
+    for check in checks {
+        let outcome = block_on(check.run(spec, host.view()));
+        all.warnings.extend(outcome.warnings);
+        all.errors.extend(outcome.errors);
+        all.report = all.report.or(outcome.report);
+    }
+    all
+}
+
+fn run(host: &MemoryHost, spec: &InitSpec, ignored: &[&str]) -> Result<Vec<String>, Report> {
+    let ignored = Ignored(ignored.iter().map(|name| name.to_lowercase()).collect());
+    let steps = block_on(preflight::run(&checks::init(spec), spec, &ignored, host.view()))?;
+    Ok(steps.into_iter().flat_map(|step| step.lines).map(text).collect())
+}
+
+fn text(line: Line) -> String {
+    match line {
+        Line::Say(text) | Line::Warn(text) | Line::Note(text) => text,
+    }
+}
+
+#[track_caller]
+fn good(outcome: &Outcome) {
+    assert_eq!((&*outcome.errors, &*outcome.warnings), (&[][..], &[][..]));
+}
+
+#[track_caller]
+fn wrong(outcome: &Outcome, error: &str) {
+    assert_eq!(outcome.errors, [error]);
+}
+
+#[track_caller]
+fn doubtful(outcome: &Outcome, warning: &str) {
+    assert_eq!((&*outcome.errors, &*outcome.warnings), (&[][..], &[warning.to_owned()][..]));
+}
+
+// --- the list -------------------------------------------------------------------------------------------------
+
+const FILES: &str = "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml \
+    FileAvailable--etc-kubernetes-manifests-kube-controller-manager.yaml \
+    FileAvailable--etc-kubernetes-manifests-kube-scheduler.yaml FileAvailable--etc-kubernetes-manifests-etcd.yaml";
+const OLD_COMMON: &str = "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables \
+    FileContent--proc-sys-net-ipv4-ip_forward Swap FileExisting-ip FileExisting-iptables FileExisting-mount \
+    FileExisting-nsenter FileExisting-ebtables FileExisting-ethtool FileExisting-socat FileExisting-tc \
+    FileExisting-touch SystemVerification Hostname KubeletVersion Service-Kubelet Port-10250";
+
+#[track_caller]
+fn names_are(spec: &InitSpec, expected: &str) {
+    let names: Vec<String> = checks::init(spec).into_iter().map(|c| c.id).collect();
+    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_checks_of_a_release_are_upstreams_in_order() {
+    for version in [NEW, "v1.36.3"] {
+        names_are(
+            &wish::init(version, ""),
+            &format!(
+                "IsPrivilegedUser NumCPU Mem KubernetesVersion Firewalld Port-6443 Port-10259 Port-10257 {FILES} HTTPProxy
+                 HTTPProxyCIDR CRI ContainerRuntimeVersion Swap FileExisting-losetup FileExisting-mount FileExisting-cp
+                 SystemVerification Hostname KubeletVersion Service-kubelet Port-10250
+                 FileContent--proc-sys-net-ipv4-ip_forward Port-2379 Port-2380 DirAvailable--var-lib-etcd"
+            ),
+        );
+    }
+    names_are(
+        &wish::init(OLD, ""),
+        &format!(
+            "IsPrivilegedUser NumCPU KubernetesVersion Firewalld Port-6443 Port-10251 Port-10252 {FILES} HTTPProxy
+             HTTPProxyCIDR CRI {OLD_COMMON} Port-2379 Port-2380 DirAvailable--var-lib-etcd"
+        ),
+    );
+    names_are(
+        &wish::init("v1.11.10", ""),
+        &format!(
+            "IsPrivilegedUser KubernetesVersion Firewalld Port-6443 Port-10251 Port-10252 {FILES} HTTPProxy
+             HTTPProxyCIDR CRI {OLD_COMMON} Port-2379 DirAvailable--var-lib-etcd"
+        ),
+    );
+}
+
+#[test]
+fn the_configuration_adds_checks() {
+    let mut old = wish::init(OLD, "networking: {podSubnet: 10.0.0.0/16}");
+    old.init.node_registration.cri_socket = "/var/run/dockershim.sock".into();
+    old.kube_proxy.value["mode"] = "ipvs".into();
+    old.advertise_address = "2001:db8::1".parse().unwrap();
+    names_are(
+        &old,
+        &format!(
+            "IsPrivilegedUser NumCPU KubernetesVersion Firewalld Port-6443 Port-10251 Port-10252 {FILES} HTTPProxy
+             HTTPProxyCIDR HTTPProxyCIDR CRI Service-Docker {OLD_COMMON} RequiredIPVSKernelModulesAvailable
+             Port-2379 Port-2380 DirAvailable--var-lib-etcd
+             FileContent--proc-sys-net-bridge-bridge-nf-call-ip6tables
+             FileContent--proc-sys-net-ipv6-conf-default-forwarding"
+        ),
+    );
+    let mut external = wish::init(
+        NEW,
+        "networking: {serviceSubnet: '10.96.0.0/16,fd00::/108', podSubnet: '10.0.0.0/16,fd01::/48'}
+etcd: {external: {endpoints: ['https://192.0.2.7:2379'], caFile: /e/ca, certFile: /e/crt, keyFile: /e/key}}",
+    );
+    external.init.local_api_endpoint.bind_port = 8443;
+    let names: Vec<String> = checks::init(&external).into_iter().map(|c| c.id).collect();
+    let count = |name: &str| names.iter().filter(|n| *n == name).count();
+    assert_eq!(count("HTTPProxyCIDR"), 4);
+    assert_eq!(count("ExternalEtcdClientCertificates"), 3);
+    assert_eq!(count("ExternalEtcdVersion"), 1);
+    assert_eq!(count("Port-8443"), 1);
+    assert_eq!(count("Port-2379") + count("DirAvailable--var-lib-etcd"), 0);
+    assert_eq!(count("FileContent--proc-sys-net-ipv6-conf-default-forwarding"), 1);
+}
+
+// --- running and ignoring -------------------------------------------------------------------------------------
+
+#[test]
+fn a_good_machine_is_said_nothing_about() {
+    for version in [NEW, OLD] {
+        assert_eq!(run(&host(version), &wish::init(version, ""), &[]), Ok(Vec::new()), "{version}");
+    }
+}
+
+#[test]
+fn errors_stop_and_are_all_told() {
+    let host = host(NEW);
+    host.machine.set(|state| {
+        state.cpus = 1;
+        state.memory = 1 << 30;
+        state.missing_programs.insert("losetup".into());
+    });
+    let report = run(&host, &wish::init(NEW, ""), &["hostname"]).unwrap_err();
+    let names: Vec<&str> = report.errors.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["NumCPU", "Mem", "FileExisting-losetup"]);
+    assert_eq!(
+        report.block(),
+        "[preflight] Some fatal errors occurred:
+\t[ERROR NumCPU]: the number of available CPUs 1 is less than the required 2
+\t[ERROR Mem]: the system RAM (1024 MB) is less than the minimum 1700 MB
+\t[ERROR FileExisting-losetup]: losetup not found in system path
+[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`"
+    );
+}
+
+#[test]
+fn ignored_errors_are_warnings() {
+    let host = host(NEW);
+    host.machine.set(|state| {
+        state.uid = 1000;
+        state.cpus = 1;
+    });
+    let spec = wish::init(NEW, "");
+    let lines = [
+        "\t[WARNING IsPrivilegedUser]: user is not running as root",
+        "\t[WARNING NumCPU]: the number of available CPUs 1 is less than the required 2",
+    ];
+    assert_eq!(run(&host, &spec, &["all"]).unwrap(), lines);
+    assert_eq!(run(&host, &spec, &["numCPU", "IsPrivilegedUser"]).unwrap(), lines);
+    let report = run(&host, &spec, &["isprivilegeduser"]).unwrap_err();
+    assert_eq!(report.errors.len(), 1);
+    assert_eq!(report.lines.into_iter().map(text).collect::<Vec<_>>(), lines[..1]);
+}
+
+#[test]
+fn without_root_nothing_else_is_looked_at() {
+    let host = host(NEW);
+    host.machine.set(|state| {
+        state.uid = 1000;
+        state.cpus = 1;
+    });
+    let report = run(&host, &wish::init(NEW, ""), &[]).unwrap_err();
+    assert_eq!(report.errors, [("IsPrivilegedUser".to_owned(), "user is not running as root".to_owned())]);
+}
+
+// --- machine --------------------------------------------------------------------------------------------------
+
+#[test]
+fn processors_and_memory() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.machine.set(|state| state.memory = 1700 << 20);
+    good(&check(&host, &spec, "Mem"));
+    good(&check(&host, &spec, "NumCPU"));
+    host.machine.set(|state| state.memory -= 1);
+    wrong(&check(&host, &spec, "Mem"), "the system RAM (1699 MB) is less than the minimum 1700 MB");
+}
+
+#[test]
+fn programs_are_needed_or_wanted() {
+    let (host, spec) = (host(OLD), wish::init(OLD, ""));
+    host.machine.set(|state| state.missing_programs = ["iptables".into(), "socat".into()].into());
+    wrong(&check(&host, &spec, "FileExisting-iptables"), "iptables not found in system path");
+    doubtful(&check(&host, &spec, "FileExisting-socat"), "socat not found in system path");
+    good(&check(&host, &spec, "FileExisting-ip"));
+}
+
+#[test]
+fn a_newer_version_than_kubeadms_is_told() {
+    let host = host(NEW);
+    let mut spec = wish::init(NEW, "");
+    spec.kubeadm_version = "v1.36.1".parse().unwrap();
+    doubtful(
+        &check(&host, &spec, "KubernetesVersion"),
+        "Kubernetes version is greater than kubeadm version. Please consider to upgrade kubeadm. Kubernetes version: 1.37.2. Kubeadm version: 1.36.x",
+    );
+}
+
+#[test]
+fn swap_is_an_error_of_old() {
+    let swaps = "Filename\tType\n/dev/sda2\tpartition\n";
+    let new = host(NEW);
+    new.files.put("/proc/swaps", swaps, 0o444);
+    let mut spec = wish::init(NEW, "");
+    assert!(check(&new, &spec, "Swap").warnings[0].starts_with("swap is supported for cgroup v2 only."));
+    // Who allowed the kubelet to start with it, where it is accounted for, knows.
+    spec.kubelet.value["failSwapOn"] = false.into();
+    good(&check(&new, &spec, "Swap"));
+
+    let old = host(OLD);
+    old.files.put("/proc/swaps", swaps, 0o444);
+    let text = "running with swap on is not supported. Please disable swap";
+    wrong(&check(&old, &wish::init(OLD, ""), "Swap"), text);
+    old.files.take("/proc/swaps");
+    good(&check(&old, &wish::init(OLD, ""), "Swap"));
+}
+
+#[test]
+fn firewalld_is_told() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    good(&check(&host, &spec, "Firewalld"));
+    host.machine.set(|state| {
+        let running = ServiceState::Running;
+        let firewalld = Service { enabled: true, state: running.clone(), restarted: running };
+        state.services.insert("firewalld".into(), firewalld);
+    });
+    doubtful(
+        &check(&host, &spec, "Firewalld"),
+        "firewalld is active, please ensure ports [6443 10250] are open or your cluster may not function correctly",
+    );
+    host.machine.set(|state| state.init_system = None);
+    let none = "no supported init system detected, skipping checking for services";
+    doubtful(&check(&host, &spec, "Firewalld"), none);
+    doubtful(&check(&host, &spec, "Service-kubelet"), none);
+}
+
+#[test]
+fn kernel_modules_of_ipvs_may_be_loaded_or_built_in() {
+    let host = host(OLD);
+    let mut spec = wish::init(OLD, "");
+    spec.kube_proxy.value["mode"] = "ipvs".into();
+    let id = "RequiredIPVSKernelModulesAvailable";
+    wrong(&check(&host, &spec, id), "/proc/modules does not exist");
+    host.files.put("/proc/modules", "ip_vs 1 0 - Live\nip_vs_rr 1 0 - Live\nnf_conntrack 1 0 - Live\n", 0o444);
+    host.files.put("/lib/modules/4.19.0/modules.builtin", "kernel/net/netfilter/ipvs/ip_vs_sh.ko\n", 0o644);
+    doubtful(
+        &check(&host, &spec, id),
+        "the IPVS proxier will not be used, because the following required kernel modules are not loaded: [ip_vs_wrr]",
+    );
+    host.machine.set(|state| state.uname.release = "4.18.0".into());
+    host.files.put("/lib/modules/4.18.0/modules.builtin", "kernel/ip_vs_sh.ko\nkernel/ip_vs_wrr.ko\n", 0o644);
+    assert!(check(&host, &spec, id).warnings[0].ends_with("[nf_conntrack_ipv4]"));
+}
+
+// --- network --------------------------------------------------------------------------------------------------
+
+#[test]
+fn ports_must_be_free() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    for port in [6443, 10259, 10257, 10250, 2379, 2380] {
+        let id = format!("Port-{port}");
+        good(&check(&host, &spec, &id));
+        let owner = Some("nginx (pid 7)".to_owned());
+        host.machine.set(|state| state.ports.insert(port, ListenError::InUse { owner }));
+        wrong(&check(&host, &spec, &id), &format!("Port {port} is in use by nginx (pid 7)"));
+        host.machine.set(|state| state.ports.insert(port, ListenError::InUse { owner: None }));
+        wrong(&check(&host, &spec, &id), &format!("Port {port} is in use"));
+    }
+    host.machine.set(|state| state.ports.insert(2379, ListenError::NoSuchAddress));
+    wrong(
+        &check(&host, &spec, "Port-2379"),
+        "cannot listen on 192.0.2.10:2379: the address is not on this host",
+    );
+    // An address in the arguments counts.
+    let mut spec = spec;
+    spec.cluster.scheduler.extra_args.push(Arg::new("bind-address", "nowhere"));
+    wrong(&check(&host, &spec, "Port-10259"), "cannot listen on \"nowhere\": it is not an IP address");
+}
+
+#[test]
+fn proxies_in_the_way_are_told() {
+    let host = host(NEW);
+    let mut spec = wish::init(NEW, "");
+    good(&check(&host, &spec, "HTTPProxy"));
+    good(&check(&host, &spec, "HTTPProxyCIDR"));
+    host.machine.set(|state| state.proxy = Some("http://p:3128".into()));
+    doubtful(
+        &check(&host, &spec, "HTTPProxy"),
+        "Connection to \"https://192.0.2.10\" uses proxy \"http://p:3128\". If that is not intended, adjust your proxy settings",
+    );
+    doubtful(
+        &check(&host, &spec, "HTTPProxyCIDR"),
+        "connection to \"10.96.0.0/12\" uses proxy \"http://p:3128\". This may lead to malfunctional cluster setup. Make sure that Pod and Services IP ranges specified correctly as exceptions in proxy configuration",
+    );
+    spec.advertise_address = "2001:db8::1".parse().unwrap();
+    assert!(check(&host, &spec, "HTTPProxy").warnings[0].contains("\"https://[2001:db8::1]:1234\""));
+    spec.cluster.networking.service_subnet = "none".into();
+    wrong(
+        &check(&host, &spec, "HTTPProxyCIDR"),
+        "error parsing CIDR \"none\": invalid CIDR address: none",
+    );
+}
+
+#[test]
+fn kernel_switches_must_be_on() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    let (id, path) = ("FileContent--proc-sys-net-ipv4-ip_forward", "/proc/sys/net/ipv4/ip_forward");
+    good(&check(&host, &spec, id));
+    host.files.put(path, "0\n", 0o644);
+    wrong(&check(&host, &spec, id), &format!("{path} contents are not set to 1"));
+    host.files.take(path);
+    wrong(&check(&host, &spec, id), &format!("{path} does not exist"));
+}
+
+#[test]
+fn a_name_should_resolve() {
+    let host = host(NEW);
+    let mut spec = wish::init(NEW, "");
+    good(&check(&host, &spec, "Hostname"));
+    host.machine.set(|state| state.resolved = Ok(Vec::new()));
+    doubtful(&check(&host, &spec, "Hostname"), "hostname \"cp1\" could not be reached");
+    host.machine.set(|state| state.resolved = Err("lookup cp1: no such host".into()));
+    let outcome = check(&host, &spec, "Hostname");
+    assert_eq!(
+        outcome.warnings,
+        ["hostname \"cp1\" could not be reached", "hostname \"cp1\": lookup cp1: no such host"]
+    );
+    spec.init.node_registration.name = "Not_a_name".into();
+    assert!(
+        check(&host, &spec, "Hostname").warnings[0].starts_with("invalid node name format \"Not_a_name\": a lowercase")
+    );
+}
+
+// --- container runtime ----------------------------------------------------------------------------------------
+
+#[test]
+fn the_runtime_must_answer_and_be_ready() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    let runtime = &host.runtimes.runtime;
+    good(&check(&host, &spec, "CRI"));
+    let condition = RuntimeCondition {
+        kind: "RuntimeReady".into(),
+        status: false,
+        reason: "Starting".into(),
+        message: "not yet".into(),
+    };
+    runtime.set(|r| r.status = Ok(RuntimeStatus { conditions: vec![condition], sandbox_image: None }));
+    wrong(
+        &check(&host, &spec, "CRI"),
+        "container runtime condition \"RuntimeReady\" is not true. reason: Starting, message: not yet",
+    );
+    runtime.set(|r| r.status = Err(RuntimeError::Failed { call: "Status", message: "broken".into() }));
+    wrong(&check(&host, &spec, "CRI"), "container runtime is not running: Status: broken");
+    runtime.set(|r| r.status = Err(MemoryRuntime::unreachable()));
+    wrong(
+        &check(&host, &spec, "CRI"),
+        "could not connect to the container runtime at \"unix:///run/memory.sock\": connection refused",
+    );
+}
+
+#[test]
+fn the_runtime_should_tell_its_cgroup_driver() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    let id = "ContainerRuntimeVersion";
+    let driver = |error| host.runtimes.runtime.set(|r| r.cgroup_driver = Err(error));
+    good(&check(&host, &spec, id));
+    driver(RuntimeError::Unimplemented { socket: "unix:///s".into(), call: "RuntimeConfig" });
+    assert!(check(&host, &spec, id).warnings[0].starts_with("You must update your container runtime"));
+    driver(RuntimeError::Failed { call: "RuntimeConfig", message: "broken".into() });
+    wrong(
+        &check(&host, &spec, id),
+        "could not check if the runtime config is available: RuntimeConfig: broken",
+    );
+    driver(MemoryRuntime::unreachable());
+    assert!(check(&host, &spec, id).errors[0].starts_with("could not connect to the container runtime"));
+}
+
+#[test]
+fn docker_of_old() {
+    let host = host(OLD);
+    let mut spec = wish::init(OLD, "");
+    spec.init.node_registration.cri_socket = "/var/run/dockershim.sock".into();
+    host.machine.set(|state| state.say("docker", "18.06.3-ce overlay2\n"));
+    good(&check(&host, &spec, "CRI"));
+    good(&check(&host, &spec, "SystemVerification"));
+    doubtful(&check(&host, &spec, "Service-Docker"), "docker service does not exist");
+    let docker =
+        Service { enabled: false, state: ServiceState::Stopped, restarted: ServiceState::Running };
+    host.machine.set(|state| state.services.insert("docker".into(), docker));
+    let outcome = check(&host, &spec, "Service-Docker");
+    assert_eq!(outcome.warnings, ["docker service is not enabled, please run 'systemctl enable docker.service'"]);
+    wrong(&outcome, "docker service is not active, please run 'systemctl start docker.service'");
+
+    host.machine.set(|state| state.say("docker", "20.10.7 overlay2\n"));
+    doubtful(
+        &check(&host, &spec, "SystemVerification"),
+        "this Docker version is not on the list of validated versions: 20.10.7. Latest validated version: 18.06",
+    );
+    host.machine.set(|state| state.say("docker", "18.06.0-ce vfs\n"));
+    wrong(&check(&host, &spec, "SystemVerification"), "unsupported graph driver: vfs");
+    host.machine.set(|state| state.say("docker", "1.9.1 overlay2\n"));
+    wrong(&check(&host, &spec, "SystemVerification"), "unsupported docker version: 1.9.1");
+    host.machine.set(|state| state.fail("docker", "Cannot connect to the Docker daemon\n"));
+    let text = "failed to get docker info: Cannot connect to the Docker daemon";
+    wrong(&check(&host, &spec, "SystemVerification"), text);
+    wrong(
+        &check(&host, &spec, "CRI"),
+        "container runtime is not running: output: Cannot connect to the Docker daemon, error: exit status 1",
+    );
+}
+
+// --- kubelet --------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_kubelet_must_fit() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    good(&check(&host, &spec, "KubeletVersion"));
+    host.machine.set(|state| state.install_kubelet("v1.33.9"));
+    wrong(
+        &check(&host, &spec, "KubeletVersion"),
+        "Kubelet version \"1.33.9\" is lower than kubeadm can support. Please upgrade kubelet",
+    );
+    host.machine.set(|state| state.install_kubelet("v1.38.0"));
+    assert!(check(&host, &spec, "KubeletVersion").errors[0].starts_with(
+        "the kubelet version is higher than the control plane version. This is not a supported version skew"
+    ));
+    host.machine.set(|state| state.say("kubelet", "kubelet 7\n"));
+    wrong(
+        &check(&host, &spec, "KubeletVersion"),
+        "couldn't get kubelet version: Unable to parse output from Kubelet: \"kubelet 7\"",
+    );
+    host.machine.set(|state| state.fail("kubelet", "no such flag\n"));
+    wrong(
+        &check(&host, &spec, "KubeletVersion"),
+        "couldn't get kubelet version: cannot execute 'kubelet --version': exit status 1: no such flag",
+    );
+    host.machine.set(|state| state.missing_programs.insert("kubelet".into()));
+    wrong(
+        &check(&host, &spec, "KubeletVersion"),
+        "couldn't get kubelet version: cannot execute 'kubelet --version': No such file or directory",
+    );
+}
+
+#[test]
+fn the_kubelet_should_be_an_enabled_service() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    good(&check(&host, &spec, "Service-kubelet"));
+    host.machine.set(|state| state.kubelet().enabled = false);
+    doubtful(
+        &check(&host, &spec, "Service-kubelet"),
+        "kubelet service is not enabled, please run 'systemctl enable kubelet.service'",
+    );
+    host.machine.set(|state| state.services.clear());
+    doubtful(&check(&host, &spec, "Service-kubelet"), "kubelet service does not exist");
+}
+
+// --- etcd -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_data_of_another_etcd_is_not_taken() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    let id = "DirAvailable--var-lib-etcd";
+    good(&check(&host, &spec, id));
+    host.files.put("/var/lib/etcd/member/snap/db", "x", 0o600);
+    wrong(&check(&host, &spec, id), "/var/lib/etcd is not empty");
+}
+
+#[test]
+fn an_external_etcd_is_asked_for_its_version() {
+    let host = host(NEW);
+    let spec = wish::init(
+        NEW,
+        "etcd: {external: {endpoints: ['https://192.0.2.7:2379/'], caFile: /e/ca, certFile: /e/crt, keyFile: /e/key}}",
+    );
+    let (files, id, url) = ("ExternalEtcdClientCertificates", "ExternalEtcdVersion", "https://192.0.2.7:2379/version");
+    assert_eq!(
+        check(&host, &spec, files).errors,
+        ["/e/ca doesn't exist", "/e/crt doesn't exist", "/e/key doesn't exist"]
+    );
+    wrong(
+        &check(&host, &spec, id),
+        "couldn't load external etcd's server certificate /e/ca: it does not exist",
+    );
+    for file in ["/e/ca", "/e/crt", "/e/key"] {
+        host.files.put(file, "", 0o600);
+    }
+    good(&check(&host, &spec, files));
+    host.machine.set(|state| state.answer(url, 200, r#"{"etcdserver":"3.6.1"}"#));
+    good(&check(&host, &spec, id));
+    host.machine.set(|state| state.answer(url, 200, r#"{"etcdserver":"3.4.9"}"#));
+    wrong(
+        &check(&host, &spec, id),
+        "this version of kubeadm only supports external etcd version >= 3.5.24-0. Current version: 3.4.9",
+    );
+    host.machine.set(|state| state.answer(url, 200, "<html>"));
+    assert!(check(&host, &spec, id).errors[0].starts_with("couldn't parse external etcd version \"\""));
+    host.machine.set(|state| state.answer(url, 503, ""));
+    assert!(check(&host, &spec, id).errors[0].ends_with("server responded with non-successful status: 503"));
+    host.machine.set(|state| state.refuse(url));
+    wrong(&check(&host, &spec, id), &format!("external etcd at {url} does not answer: connection refused"));
+}
+
+// --- system verification --------------------------------------------------------------------------------------
+
+const SYSTEM: &str = "SystemVerification";
+
+#[test]
+fn kernels_are_judged_by_the_release() {
+    let new = host(NEW);
+    new.machine.set(|state| state.uname.release = "4.19.0".into());
+    new.files.put("/boot/config-4.19.0", kernel_config(&[]), 0o644);
+    let outcome = check(&new, &wish::init(NEW, ""), SYSTEM);
+    assert_eq!(outcome.errors, [""; 0]);
+    assert!(
+        outcome.warnings[0].starts_with("kernel release 4.19.0 is unsupported. Supported LTS versions"),
+        "{outcome:?}"
+    );
+    let old = host(OLD);
+    old.machine.set(|state| state.uname.release = "6.1.0".into());
+    wrong(&check(&old, &wish::init(OLD, ""), SYSTEM), "unsupported kernel release: 6.1.0");
+}
+
+#[test]
+fn kernel_options_are_required() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    let path = "/boot/config-6.1.0";
+    let config = kernel_config(&["MEMCG", "NETFILTER_XT_TARGET_REDIRECT", "AUFS_FS", "CGROUP_CPUACCT"]);
+    host.files.put(path, format!("{config}CONFIG_MEMCG=n\n# CONFIG_AUFS_FS is not set\n"), 0o644);
+    let outcome = check(&host, &spec, SYSTEM);
+    wrong(&outcome, "unexpected kernel config: CONFIG_MEMCG CONFIG_IP_NF_TARGET_REDIRECT");
+    assert_eq!(
+        outcome.report.unwrap(),
+        "[preflight] The system verification failed. Printing the output from the verification:
+CONFIG_MEMCG: disabled
+CONFIG_IP_NF_TARGET_REDIRECT: not set
+CONFIG_AUFS_FS: not set"
+    );
+    // Another name of the same option, or a module, will do.
+    let config = kernel_config(&["NETFILTER_XT_TARGET_REDIRECT"]);
+    host.files.put(path, format!("{config}CONFIG_IP_NF_TARGET_REDIRECT=m\n"), 0o644);
+    good(&check(&host, &spec, SYSTEM));
+}
+
+#[test]
+fn an_unknown_kernel_configuration_is_no_error() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.files.take("/boot/config-6.1.0");
+    let outcome = check(&host, &spec, SYSTEM);
+    assert_eq!(outcome.errors, [""; 0]);
+    assert!(outcome.warnings[0].contains("modprobe configs"), "{outcome:?}");
+    // A damaged one is passed over.
+    host.files.put("/proc/config.gz", "not gzip", 0o444);
+    assert_eq!(check(&host, &spec, SYSTEM), outcome);
+    host.files.put("/proc/config.gz", gzip(&kernel_config(&[])), 0o444);
+    good(&check(&host, &spec, SYSTEM));
+}
+
+/// A gzip member with one stored block: the format without compression.
+fn gzip(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    let mut crc = u32::MAX;
+    for byte in text.bytes() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    out.extend(length.to_le_bytes());
+    out.extend((!length).to_le_bytes());
+    out.extend(text.bytes());
+    out.extend((!crc).to_le_bytes());
+    out.extend(u32::from(length).to_le_bytes());
+    out
+}
+
+#[test]
+fn only_linux() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.machine.set(|state| state.uname.sysname = "FreeBSD".into());
+    wrong(&check(&host, &spec, SYSTEM), "unsupported operating system: FreeBSD");
+}
+
+#[test]
+fn control_groups_are_required() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.files.put("/sys/fs/cgroup/cgroup.controllers", "cpu cpuset memory io\n", 0o444);
+    let outcome = check(&host, &spec, SYSTEM);
+    wrong(&outcome, "missing required cgroups: pids");
+    assert_eq!(outcome.warnings, ["missing optional cgroups: hugetlb"]);
+    host.files.put("/sys/fs/cgroup/cgroup.controllers", "cpu cpuset memory io pids hugetlb\n", 0o444);
+    host.files.take("/sys/fs/cgroup/system.slice/cgroup.freeze");
+    wrong(&check(&host, &spec, SYSTEM), "missing required cgroups: freezer");
+    // Without any group there is nothing to tell by.
+    host.files.take("/sys/fs/cgroup/system.slice/cgroup.procs");
+    good(&check(&host, &spec, SYSTEM));
+    host.files.put("/proc/mounts", "proc /proc proc rw 0 0\n", 0o444);
+    wrong(
+        &check(&host, &spec, SYSTEM),
+        "cannot get a cgroup mount point: cannot get a cgroupfs mount point from \"/proc/mounts\"",
+    );
+}
+
+#[test]
+fn the_mount_at_its_usual_place_decides_the_version_of_cgroups() {
+    let (host, spec) = (host(OLD), wish::init(OLD, ""));
+    let mounts = |text: &str| host.files.put("/proc/mounts", text, 0o444);
+    let hybrid = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+    mounts(hybrid);
+    host.files.put("/sys/fs/cgroup/memory/cgroup.procs", "", 0o644);
+    good(&check(&host, &spec, SYSTEM));
+    host.files.take("/sys/fs/cgroup/memory/cgroup.procs");
+    assert!(check(&host, &spec, SYSTEM).errors[0].contains("does not know cgroups v2"));
+    mounts("cgroup2 /somewhere cgroup2 rw 0 0\n");
+    assert!(check(&host, &spec, SYSTEM).errors[0].contains("systemd.unified_cgroup_hierarchy=0"));
+    mounts("cgroup /sys/fs/cgroup cgroup rw,cpu 0 0\n");
+    good(&check(&host, &spec, SYSTEM));
+}
+
+#[test]
+fn cgroups_v1_are_an_error_unless_the_kubelet_was_told_to_accept_them() {
+    let host = MemoryHost::of_old();
+    host.machine.set(|state| {
+        state.install_kubelet(NEW);
+        state.uname.release = "6.1.0".into();
+    });
+    let mut spec = wish::init(NEW, "");
+    let outcome = check(&host, &spec, SYSTEM);
+    assert_eq!(outcome.errors.len(), 1);
+    assert!(outcome.errors[0].starts_with("cgroups v1 support is deprecated"), "{outcome:?}");
+    assert!(outcome.errors[0].contains("'FailCgroupV1' to 'false'"), "{outcome:?}");
+    // The report of what is missing does not take its place.
+    host.files.put("/proc/cgroups", "cpu 1 1 1\nmemory 1 1 0\n", 0o444);
+    assert_eq!(check(&host, &spec, SYSTEM).errors.len(), 2);
+    host.files.put("/proc/cgroups", "", 0o444);
+
+    let host = MemoryHost::of_old();
+    host.machine.set(|state| {
+        state.install_kubelet("v1.34.9");
+        state.uname.release = "6.1.0".into();
+    });
+    assert!(check(&host, &spec, SYSTEM).warnings[0].starts_with("cgroups v1 support is deprecated"));
+    host.machine.set(|state| state.install_kubelet(NEW));
+    spec.kubelet.value["failCgroupV1"] = false.into();
+    let outcome = check(&host, &spec, SYSTEM);
+    assert_eq!(outcome.errors, [""; 0]);
+    assert!(outcome.warnings[0].starts_with("cgroups v1 support is deprecated"));
+    host.machine.set(|state| state.missing_programs.insert("kubelet".into()));
+    assert!(check(&host, &spec, SYSTEM).errors[0].starts_with("couldn't get kubelet version: "));
+}
+
+// --- our own work ---------------------------------------------------------------------------------------------
+
+fn pod(component: &str, flags: &[&str]) -> String {
+    let flags: String = flags.iter().map(|flag| format!("    - --{flag}\n")).collect();
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  labels: {{component: {component}, tier: control-plane}}\nspec:\n  containers:\n  - command:\n    - {component}\n{flags}"
+    )
+}
+
+/// Puts down what an earlier run for `cp1` at 192.0.2.10 left, and has all ports taken by its components.
+fn ran_before(host: &MemoryHost) {
+    let manifests = [
+        pod("kube-apiserver", &["advertise-address=192.0.2.10"]),
+        pod("kube-controller-manager", &["bind-address=127.0.0.1"]),
+        pod("kube-scheduler", &["bind-address=127.0.0.1"]),
+        pod("etcd", &["name=cp1", "initial-cluster=cp1=https://192.0.2.10:2380"]),
+    ];
+    for (name, text) in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"].iter().zip(manifests) {
+        host.files.put(format!("/etc/kubernetes/manifests/{name}.yaml"), text, 0o600);
+    }
+    host.files.put("/etc/kubernetes/kubelet.conf", "users:\n- name: system:node:cp1\n", 0o600);
+    host.files.put("/var/lib/etcd/member/wal/0.wal", "x", 0o600);
+    host.machine.set(|state| {
+        for (port, owner) in [
+            (6443, "kube-apiserver (pid 1)"),
+            (10259, "kube-scheduler (pid 2)"),
+            (10257, "kube-controller-manager (pid 3)"),
+            (10250, "kubelet (pid 4)"),
+            (2379, "etcd (pid 5)"),
+        ] {
+            state.ports.insert(port, ListenError::InUse { owner: Some(owner.into()) });
+        }
+        state.ports.insert(2380, ListenError::InUse { owner: None });
+    });
+}
+
+#[test]
+fn our_own_work_is_no_error() {
+    let host = host(NEW);
+    ran_before(&host);
+    assert_eq!(run(&host, &wish::init(NEW, ""), &[]), Ok(Vec::new()));
+}
+
+#[test]
+fn the_same_work_for_another_node_is_a_strangers() {
+    let host = host(NEW);
+    ran_before(&host);
+    let mut spec = wish::init(NEW, "");
+    spec.init.node_registration.name = "cp2".into();
+    spec.advertise_address = "192.0.2.11".parse().unwrap();
+    let report = run(&host, &spec, &[]).unwrap_err();
+    let names: Vec<&str> = report.errors.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = format!("Port-6443 Port-10259 Port-10257 {FILES} Port-10250 Port-2379 Port-2380 DirAvailable--var-lib-etcd");
+    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(report.errors[3].1, format!("{MANIFEST} already exists"));
+}
+
+#[test]
+fn strangers_beside_our_own_work_are_errors() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    ran_before(&host);
+    let owner = Some("haproxy (pid 9)".to_owned());
+    host.machine.set(|state| state.ports.insert(6443, ListenError::InUse { owner }));
+    wrong(&check(&host, &spec, "Port-6443"), "Port 6443 is in use by haproxy (pid 9)");
+    // Not made by kubeadm.
+    let id = "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml";
+    host.files.put(MANIFEST, "kind: Pod\nmetadata: {labels: {app: mine}}\n", 0o600);
+    wrong(&check(&host, &spec, id), &format!("{MANIFEST} already exists"));
+    host.files.put(MANIFEST, ": no yaml [", 0o600);
+    wrong(&check(&host, &spec, id), &format!("{MANIFEST} already exists"));
+    // An etcd with other members is part of a cluster that this node would break.
+    let etcd = pod("etcd", &["name=cp1", "initial-cluster=cp0=https://192.0.2.9:2380,cp1=https://192.0.2.10:2380"]);
+    host.files.put("/etc/kubernetes/manifests/etcd.yaml", etcd, 0o600);
+    wrong(&check(&host, &spec, "DirAvailable--var-lib-etcd"), "/var/lib/etcd is not empty");
+}

@@ -1,0 +1,109 @@
+//! Specs from configuration files, resolved against the memory host as the command line would.
+
+use kubeadm_config::component::{KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet};
+use kubeadm_config::detect::{Detect, FetchError, Interface, RoutingTables};
+use kubeadm_config::load::{InitConfig, Loaded, Options, Source, load_init};
+use kubeadm_engine::ports::Access;
+use kubeadm_engine::run::Context;
+use kubeadm_engine::spec::{ADMIN_CONF, ComponentConfig, Ignored, InitSpec, KUBERNETES, Layout};
+use kubeadm_pki::KeyAlgorithm;
+use serde_json::Value;
+
+/// The spec of a node `cp1` at 192.0.2.10. `more` continues its ClusterConfiguration, and may add documents.
+pub(crate) fn init(version: &str, more: &str) -> InitSpec {
+    let text = format!(
+        "apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+bootstrapTokens: [{{token: abcdef.0123456789abcdef}}]
+localAPIEndpoint: {{advertiseAddress: 192.0.2.10}}
+nodeRegistration: {{name: cp1, criSocket: unix:///run/memory.sock}}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: {version}
+{more}"
+    );
+    let own = version.parse().unwrap();
+    let mut notices = Vec::new();
+    let source = Source { text: &text, name: "kubeadm.yaml" };
+    let loaded = load_init(source, &Options::new(own), &mut Host, &mut notices).unwrap();
+    let Loaded { config: InitConfig { init, cluster }, version, release, components } = loaded;
+    let given = |kind: &str| components.iter().map(|c| &c.value).find(|v| v["kind"] == kind).cloned();
+    let component = |user: Option<Value>, value| ComponentConfig { user_supplied: user.is_some(), value };
+    let inputs = KubeletInputs {
+        service_subnet: &cluster.networking.service_subnet,
+        dns_domain: &cluster.networking.dns_domain,
+        certificates_dir: &cluster.certificates_dir,
+    };
+    let user = given("KubeletConfiguration");
+    let kubelet = component(user.clone(), default_kubelet(user, &inputs, &release).0);
+    let inputs = ProxyInputs {
+        advertise_address: &init.local_api_endpoint.advertise_address,
+        pod_subnet: &cluster.networking.pod_subnet,
+    };
+    let user = given("KubeProxyConfiguration");
+    let kube_proxy = component(user.clone(), default_kube_proxy(user, &inputs, &release).0);
+    InitSpec {
+        advertise_address: init.local_api_endpoint.advertise_address.parse().unwrap(),
+        layout: Layout {
+            pki: cluster.certificates_dir.clone().into(),
+            kubeconfigs: KUBERNETES.into(),
+            landing: None,
+        },
+        algorithm: KeyAlgorithm::default(),
+        access: Access { kubeconfig: ADMIN_CONF.into(), server: None },
+        binds_admin: true,
+        external_ca: false,
+        external_front_proxy_ca: false,
+        upload_certs: false,
+        certificate_key: None,
+        certificate_key_given: false,
+        skip_certificate_key_print: false,
+        skip_token_print: false,
+        ignored: Ignored::default(),
+        patches: None,
+        proxy_env: Vec::new(),
+        kubeadm_version: version.clone(),
+        warnings: Vec::new(),
+        kubelet,
+        kube_proxy,
+        init,
+        cluster,
+        release,
+        version,
+    }
+}
+
+/// What the executor must know of a spec.
+pub(crate) fn context(spec: &InitSpec) -> Context {
+    Context {
+        access: spec.access.clone(),
+        socket: spec.init.node_registration.cri_socket.clone(),
+        api_limit: spec.init.timeouts.kubernetes_api_call.to_std(),
+        dry: spec.layout.landing.is_some(),
+    }
+}
+
+struct Host;
+
+impl Detect for Host {
+    fn hostname(&mut self) -> Result<String, String> {
+        Ok("cp1".into())
+    }
+    fn routes(&mut self) -> RoutingTables {
+        RoutingTables::default()
+    }
+    fn interfaces(&mut self) -> Result<Vec<Interface>, String> {
+        Ok(Vec::new())
+    }
+    fn runtime_answers(&mut self, _: &str) -> bool {
+        true
+    }
+    fn random(&mut self, buffer: &mut [u8]) -> Result<(), String> {
+        buffer.fill(7);
+        Ok(())
+    }
+    fn fetch(&mut self, url: &str) -> Result<String, FetchError> {
+        Err(FetchError::Unreachable(url.into()))
+    }
+}
