@@ -68,28 +68,35 @@ impl Cluster for HostCluster {
 struct KubeApi {
     access: Access,
     proxies: Proxies,
-    loaded: Mutex<Option<(Version, kube::Client)>>,
+    loaded: Mutex<Option<(Version, Connection)>>,
+}
+
+/// A client, and the server it speaks to.
+#[derive(Clone)]
+struct Connection {
+    client: kube::Client,
+    server: String,
 }
 
 /// Tells one version of a file from the next: device and inode, size, time of change.
 type Version = (u64, u64, u64, i64, i64);
 
 impl KubeApi {
-    async fn client(&self) -> Result<kube::Client, ApiError> {
+    async fn connection(&self) -> Result<Connection, ApiError> {
         let path = &self.access.kubeconfig;
         let version = version_of(path).map_err(|e| self.unusable(words(&e)))?;
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((known, client)) = loaded
+        if let Some((known, connection)) = loaded
             && known == version
         {
-            return Ok(client);
+            return Ok(connection);
         }
-        let client = self.load().await?;
-        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, client.clone()));
-        Ok(client)
+        let connection = self.load().await?;
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, connection.clone()));
+        Ok(connection)
     }
 
-    async fn load(&self) -> Result<kube::Client, ApiError> {
+    async fn load(&self) -> Result<Connection, ApiError> {
         let parsed = Kubeconfig::read_from(&self.access.kubeconfig).map_err(|e| self.bad(&e))?;
         let mut config = kube::Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
             .await
@@ -110,7 +117,8 @@ impl KubeApi {
             .layer(config.extra_headers_layer().map_err(broken)?)
             .map_err(BoxError::from)
             .service(legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(https));
-        Ok(kube::Client::new(service, config.default_namespace))
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        Ok(Connection { client: kube::Client::new(service, config.default_namespace), server })
     }
 
     fn unusable(&self, reason: String) -> ApiError {
@@ -132,9 +140,8 @@ impl KubeApi {
         path: &str,
         content: Option<(&str, Vec<u8>)>,
     ) -> Result<(u16, String), ApiError> {
-        let client = self.client().await?;
+        let Connection { client, server } = self.connection().await?;
         let unreachable = |reason: String| {
-            let server = self.access.server.as_deref().unwrap_or_default();
             let method = method.as_str();
             let verb = format!("{}{}", &method[..1], method[1..].to_lowercase());
             ApiError::Unreachable(format!("{verb} \"{server}{path}\": {reason}"))
