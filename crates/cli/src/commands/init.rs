@@ -3,6 +3,9 @@
 use kubeadm_engine::dryrun;
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::{INIT, PhaseError, addon};
+use kubeadm_engine::plan::Line;
+use kubeadm_engine::ports::Output;
+use kubeadm_engine::preflight::Report;
 use kubeadm_engine::run::{ActionError, RunError, run as run_phases};
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::inventory::{CertificateSpec, SERVICE_ACCOUNT_BASE};
@@ -29,9 +32,9 @@ pub(crate) fn run(call: &Call<'_>) -> Result<(), CommandError> {
 pub(crate) fn run_phase(call: &Call<'_>, path: &str) -> Result<(), CommandError> {
     let session = Session::start()?;
     let has = |flag: &str| call.node().flags.iter().any(|f| f.name == flag);
-    // Certificates and kubeconfig files have the flag, but hold nothing of the patch level.
-    let named = ["control-plane", "addon"].iter().any(|group| path.starts_with(group));
-    let needs = Needs { version: has("kubernetes-version") && named, runtime: has("cri-socket") };
+    // Other phases with the flag make nothing that holds the patch level: CoreDNS and certificates follow the minor.
+    let holds_version = path.starts_with("control-plane") || matches!(path, "addon" | "addon/kube-proxy");
+    let needs = Needs { version: holds_version, runtime: has("cri-socket") };
     // What `skipPhases` says of add-ons is in the spec by now; the phase itself was asked for by name.
     let Resolved { spec, skip: _ } = resolve::init(&call.flags, needs, &session)?;
     if has("print-manifest") && call.flags.bool("print-manifest") {
@@ -67,7 +70,9 @@ fn execute(spec: &InitSpec, selection: &Selection, session: &Session) -> Result<
         false => session.fx.clone(),
     };
     session.keys.prepare(spec.algorithm, missing_keys(spec, selection, session)?);
-    session.block_on(run_phases(INIT, selection, spec, &context, &effects)).map_err(explain)
+    session
+        .block_on(run_phases(INIT, selection, spec, &context, &effects))
+        .map_err(|error| explain(error, &*effects.output))
 }
 
 /// How many keys the selected phases are going to make, so that all processors can make them ahead of their use.
@@ -92,17 +97,35 @@ fn missing_keys(spec: &InitSpec, selection: &Selection, session: &Session) -> Re
 }
 
 /// Adds to a failed run what its error line has no room for.
-fn explain(error: RunError) -> CommandError {
-    let RunError::Phase { source, .. } = &error else { return error.into() };
-    match &**source {
+fn explain(error: RunError, output: &dyn Output) -> CommandError {
+    let RunError::Phase { path, source } = error else { return error.into() };
+    match *source {
         PhaseError::Preflight(report) => {
-            let block = report.block();
-            CommandError::from(error).report(block)
+            for line in &report.lines {
+                match line {
+                    Line::Say(text) => output.say(text),
+                    Line::Warn(text) => output.warn(text),
+                    Line::Note(text) => output.note(text),
+                }
+            }
+            preflight_failed(path, report)
         }
-        PhaseError::Action(ActionError::Wait(wait)) => {
+        // Images are pulled by the last check of the preflight, and reported like it.
+        PhaseError::Action(ActionError::Pull(failures)) => {
+            let errors = failures.into_iter().map(|text| ("ImagePull".to_owned(), text)).collect();
+            preflight_failed(path, Report { errors, lines: Vec::new() })
+        }
+        PhaseError::Action(ActionError::Wait(wait)) if wait.findings().is_empty() => {
             let help = wait.help();
-            CommandError::from(error).hint(help)
+            let source = Box::new(PhaseError::Action(ActionError::Wait(wait)));
+            CommandError::from(RunError::Phase { path, source }).hint(help)
         }
-        _ => error.into(),
+        other => RunError::Phase { path, source: Box::new(other) }.into(),
     }
+}
+
+fn preflight_failed(path: String, report: Report) -> CommandError {
+    let block = report.block();
+    let source = Box::new(PhaseError::Preflight(report));
+    CommandError::from(RunError::Phase { path, source }).report(block)
 }

@@ -5,41 +5,41 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The fixtures of the project.
-pub fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").canonicalize().unwrap()
 }
 
 /// What a run said and how it ended.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     /// Standard output of a run that went well.
     #[track_caller]
-    pub fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
         self.stdout
     }
 
     /// Standard error of a run that failed.
     #[track_caller]
-    pub fn fails(self) -> String {
+    pub(crate) fn fails(self) -> String {
         assert_eq!(self.code, 1, "{}{}", self.stdout, self.stderr);
         self.stderr
     }
 }
 
-pub struct TestEnv {
+pub(crate) struct TestEnv {
     root: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
 impl TestEnv {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         for dir in ["bin", "home", "work"] {
             std::fs::create_dir(root.path().join(dir)).unwrap();
@@ -48,31 +48,31 @@ impl TestEnv {
     }
 
     /// Sets a variable for later runs.
-    pub fn set(&mut self, name: &str, value: impl AsRef<str>) {
+    pub(crate) fn set(&mut self, name: &str, value: impl AsRef<str>) {
         self.variables.push((name.into(), value.as_ref().into()));
     }
 
     /// Puts a program on PATH.
-    pub fn program(&self, name: &str, script: &str) {
+    pub(crate) fn program(&self, name: &str, script: &str) {
         let path = self.root.path().join("bin").join(name);
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// A path in the directory that runs start in.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join("work").join(name)
     }
 
     /// Writes a file there.
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();
         path
     }
 
     /// Runs kubeadm.
-    pub fn run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+    pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_kubeadm"))
             .args(args)
             .env_clear()
@@ -90,7 +90,7 @@ impl TestEnv {
     }
 
     /// Runs kubeadm with words of a line.
-    pub fn line(&self, line: &str) -> Ran {
+    pub(crate) fn line(&self, line: &str) -> Ran {
         self.run(line.split_whitespace())
     }
 }

@@ -13,6 +13,10 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("migrate-old-join", "one binary for all releases reads every API version"),
     ("migrate-old-min", "one binary for all releases reads every API version"),
     ("validate-old-full", "one binary for all releases reads every API version"),
+    (
+        "images-list-v1.36.0",
+        "a cluster of v1.36 gets the images of kubeadm v1.36, not those of the kubeadm at hand",
+    ),
     ("version-yaml", "names this build"),
 ];
 

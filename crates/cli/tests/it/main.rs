@@ -7,3 +7,4 @@ mod env;
 mod golden_commands;
 mod golden_tree;
 mod habits;
+mod init;
