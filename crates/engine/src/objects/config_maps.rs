@@ -3,12 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kubeadm_config::load::InitConfig;
+use kubeadm_config::types::Arg;
 use kubeadm_config::write::{self, Components};
 use kubeadm_release::facts::objects::EmptyKubeconfigLists;
 use serde_json::{Map, Value, json};
 
 use super::kubeconfig::ClusterEntry;
 use super::{KUBE_PUBLIC, KUBE_SYSTEM, object};
+use crate::manifests::authorization_modes;
 use crate::resource::CONFIG_MAPS;
 use crate::spec::{ComponentConfig, InitSpec};
 
@@ -19,6 +21,9 @@ pub const CLUSTER_INFO: &str = "cluster-info";
 
 /// The key with the API servers' addresses, in releases that keep them there.
 const STATUS: &str = "ClusterStatus";
+
+/// The API server's argument that old releases keep although nobody configured it.
+const MODES: &str = "authorization-mode";
 
 /// Says that a component configuration was generated, and what it was: an upgrade may replace it while it is still
 /// the same. app/constants: ComponentConfigHashAnnotationKey.
@@ -36,6 +41,12 @@ pub fn kubeadm_config(spec: &InitSpec, existing: Option<&Value>) -> Value {
     let mut config = InitConfig { init: spec.init.clone(), cluster: spec.cluster.clone() };
     if spec.release.objects.dry_run_folder_stored {
         config.cluster.certificates_dir = spec.layout.shown(&spec.layout.pki).display().to_string();
+    }
+    if spec.release.objects.authorization_modes_stored {
+        let args = &mut config.cluster.api_server.component.extra_args;
+        let given = args.iter().rfind(|arg| arg.name == MODES).map(|arg| arg.value.clone());
+        args.retain(|arg| arg.name != MODES);
+        args.push(Arg::new(MODES, authorization_modes(&spec.release, given.as_deref())));
     }
     let components =
         Components { kubelet: Some(&spec.kubelet.value), kube_proxy: Some(&spec.kube_proxy.value) };

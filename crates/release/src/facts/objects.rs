@@ -37,6 +37,8 @@ pub struct Objects {
     pub upload_certs: bool,
     /// Empty lists of the kubeconfig in `cluster-info`.
     pub cluster_info_lists: EmptyKubeconfigLists,
+    /// Whether the API server's authorization modes are stored among its arguments, though nobody configured them.
+    pub authorization_modes_stored: bool,
     /// Whether a dry run stores its own folder as `certificatesDir`.
     pub dry_run_folder_stored: bool,
     /// Whether `creationTimestamp: null` is written into objects.
@@ -51,6 +53,7 @@ impl Objects {
             kubelet_client_binding: KUBELET_CLIENT_BINDING.at(minor),
             upload_certs: UPLOAD_CERTS.at(minor),
             cluster_info_lists: CLUSTER_INFO_LISTS.at(minor),
+            authorization_modes_stored: AUTHORIZATION_MODES_STORED.at(minor),
             dry_run_folder_stored: DRY_RUN_FOLDER_STORED.at(minor),
             creation_timestamp: CREATION_TIMESTAMP.at(minor),
         }
@@ -82,6 +85,11 @@ const CLUSTER_INFO_LISTS: Column<EmptyKubeconfigLists> = Column(&[
     (0, EmptyKubeconfigLists::Empty),                // written by v1.13
     (17, EmptyKubeconfigLists::NullWithPreferences), // written by v1.17
     (34, EmptyKubeconfigLists::Null),                // written by v1.34: client-go v0.34
+]);
+
+const AUTHORIZATION_MODES_STORED: Column<bool> = Column(&[
+    (0, true),   // written by v1.11; app/phases/controlplane/manifests.go changed the configuration it was given
+    (30, false), // not written by v1.30
 ]);
 
 const DRY_RUN_FOLDER_STORED: Column<bool> = Column(&[
