@@ -403,8 +403,8 @@ impl<'a> Codec<'a> {
             Some(other) => self.fault(name, other, &format!("[]{}", self.go_type(go_type))),
             None => {
                 let api = self.api;
-                let empty = value.as_ref().is_none_or(Vec::is_empty);
-                self.put(name, keep, empty, || match value {
+                // Upstream's `omitempty` leaves an empty list out, and so turns "none" into "the usual".
+                self.put(name, keep, value.is_none(), || match value {
                     Some(items) => items
                         .iter_mut()
                         .map(|item| Value::Object(write_object(api, item, describe)))
