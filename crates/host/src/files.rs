@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, WriteFiles};
-use rustix::fs::{AtFlags, Gid, Uid};
 use rustix::process::Pid;
 
-use crate::removal;
+use crate::trees;
 
 /// Ends the name of a file that is being written: `.NAME.PID-N.kubeadm-tmp`. Such names start with a dot, so that
 /// the kubelet does not take one for a manifest.
@@ -89,23 +88,16 @@ impl WriteFiles for HostFiles {
     }
 
     fn remove(&self, path: &Path) -> Result<(), FileError> {
-        removal::remove(path)
+        trees::remove(path)
     }
 
     fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError> {
         let meta = std::fs::symlink_metadata(path).map_err(|e| failed("lstat", path, &e))?;
-        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-        rustix::fs::chownat(rustix::fs::CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| failed("chown", path, &e.into()))?;
+        trees::set_owner(path, owner)?;
+        // A directory cannot be used with the mode of a file: below the top only owners change.
         if let Some(mode) = mode.filter(|_| !meta.is_symlink()) {
             let exact = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(path, exact).map_err(|e| failed("chmod", path, &e))?;
-        }
-        if meta.is_dir() {
-            for name in self.list(path)?.unwrap_or_default() {
-                // A directory cannot be used with the mode of a file: below the top only owners change.
-                self.set_owner(&path.join(name), owner, None)?;
-            }
         }
         Ok(())
     }

@@ -23,12 +23,12 @@ pub mod net;
 pub mod output;
 mod pod_logs;
 mod proxy;
-mod removal;
 mod resolve;
 pub mod runtimes;
 pub mod services;
 pub mod system;
 mod tls;
+mod trees;
 
 use std::sync::Arc;
 
