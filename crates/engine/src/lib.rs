@@ -16,6 +16,7 @@ pub mod plan;
 pub mod ports;
 pub mod preflight;
 pub mod resource;
+pub mod rootless;
 pub mod run;
 pub mod spec;
 pub mod wait;

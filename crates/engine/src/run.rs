@@ -303,6 +303,7 @@ impl<'a> Executor<'a> {
     async fn apply(&self, how: Apply, resource: Resource, object: &Value) -> Result<(), ActionError> {
         let (namespace, name) = identity(object);
         let api = &*self.api;
+        let object = &self.with_owners(object).await?;
         let create = || self.retry("create", resource, namespace, name, || api.create(resource, object));
         let update = || self.retry("update", resource, namespace, name, || api.update(resource, object));
         let get = || self.retry("get", resource, namespace, name, || api.get(resource, namespace, name));
@@ -344,6 +345,23 @@ impl<'a> Executor<'a> {
                 None => create().await.map(drop),
             },
         }
+    }
+
+    /// Fills in the uids of an object's owners. A plan cannot know them: the step before may have made the owner.
+    async fn with_owners(&self, object: &Value) -> Result<Value, ActionError> {
+        let mut object = object.clone();
+        let namespace = identity(&object).0.to_owned();
+        for owner in object["metadata"].get_mut("ownerReferences").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            let Some(resource) = Resource::of(owner).filter(|_| owner["uid"] == "") else { continue };
+            let name = owner["name"].as_str().unwrap_or_default().to_owned();
+            let get = || self.api.get(resource, &namespace, &name);
+            let found = self.retry("get", resource, &namespace, &name, get).await?.unwrap_or_default();
+            if let Some(uid) = found["metadata"]["uid"].as_str() {
+                owner["uid"] = json!(uid);
+            }
+        }
+        Ok(object)
     }
 
     /// Repeats a request with growing pauses while that may help, within the limit for one API operation.

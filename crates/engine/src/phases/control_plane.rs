@@ -8,6 +8,7 @@ use crate::manifests::{self, Component, HostFacts};
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, Step};
 use crate::ports::{NewFile, View};
+use crate::rootless;
 use crate::spec::{InitSpec, MANIFESTS};
 
 /// The group's own work.
@@ -56,7 +57,12 @@ pub(super) fn static_pod(
     line: String,
 ) -> Result<Vec<Step>, PhaseError> {
     let mut steps = Vec::new();
-    let host = HostFacts::look(view.files);
+    let mut host = HostFacts::look(view.files);
+    if spec.rootless() {
+        let rootless = rootless::plan(spec, view.files, component)?;
+        host.run_as = Some(rootless.identity);
+        steps.extend(rootless.steps);
+    }
     let pod = manifests::pod(spec, &host, component);
     let patches = Patches::load(spec.patches.as_deref(), view.files)?;
     let patched = patches.apply(Target::Pod(component), pod)?;
