@@ -162,10 +162,15 @@ impl KubeApi {
             let body = response.into_body().collect().await.map_err(|e| unreachable(cause(&e).0))?;
             Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
         };
-        match tokio::time::timeout(REQUEST_LIMIT, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(unreachable("context deadline exceeded".into())),
+        let answer = tokio::time::timeout(REQUEST_LIMIT, exchange)
+            .await
+            .unwrap_or_else(|_| Err(unreachable("context deadline exceeded".into())));
+        // Neither bodies nor headers: both hold secrets.
+        match &answer {
+            Ok((status, _)) => tracing::trace!("{method} {server}{path} {status}"),
+            Err(error) => tracing::trace!("{method} {server}{path} {error}"),
         }
+        answer
     }
 
     /// Sends an object and reads one.

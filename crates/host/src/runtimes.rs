@@ -144,6 +144,7 @@ impl CriClient {
         call: &'static str,
         answer: impl Future<Output = Result<tonic::Response<T>, Status>>,
     ) -> Result<T, RuntimeError> {
+        tracing::trace!("CRI {call} to {}", self.socket);
         match tokio::time::timeout(limit, answer).await {
             Ok(answer) => {
                 answer.map(tonic::Response::into_inner).map_err(|status| self.failed(call, &status))

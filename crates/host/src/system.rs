@@ -93,6 +93,7 @@ impl System for HostSystem {
             .output()
             .await
             .map_err(|e| error(words(&e)))?;
+        tracing::trace!("{program} {}: {}", args.join(" "), output.status);
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(CommandOutput {
             code: output.status.code(),
