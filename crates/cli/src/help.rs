@@ -65,7 +65,7 @@ fn command(path: &[&Node], deep: bool) -> Command {
 }
 
 fn argument(flag: &'static Flag) -> Arg {
-    let mut arg = Arg::new(flag.name).long(flag.name).help(fold(flag.help)).hide(flag.deprecated.is_some());
+    let mut arg = Arg::new(flag.name).long(flag.name).help(text_of(flag)).hide(flag.deprecated.is_some());
     if let Some(letter) = flag.short {
         arg = arg.short(letter);
     }
@@ -80,6 +80,18 @@ fn argument(flag: &'static Flag) -> Arg {
         arg = arg.default_value(flag.default);
     }
     arg.value_name(flag.kind.name())
+}
+
+/// The help of a flag; that of the gates names those of the newest release.
+fn text_of(flag: &Flag) -> String {
+    let mut text = fold(flag.help);
+    if flag.name == "feature-gates" {
+        text += "\nOptions are:";
+        for line in kubeadm_config::features::help(&kubeadm_release::Release::newest()) {
+            text += &format!("\n{line}");
+        }
+    }
+    text
 }
 
 /// Columns of help text; clap leaves folding to a library of its own.

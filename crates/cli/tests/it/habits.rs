@@ -103,3 +103,9 @@ fn tokens_need_a_kubeconfig_that_exists() {
     let error = env.line("token delete").fails();
     assert!(error.contains("missing argument; 'token delete' is missing token of form \"\\\\A"), "{error}");
 }
+
+#[test]
+fn a_root_that_cannot_be_entered_is_an_error() {
+    let error = TestEnv::new().line("version --rootfs /no/such/root").fails();
+    assert!(error.starts_with("error: unable to chroot to /no/such/root: "), "{error}");
+}

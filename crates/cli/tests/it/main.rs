@@ -3,8 +3,10 @@
 // Tests start processes and read files.
 #![allow(clippy::disallowed_methods, missing_docs)]
 
+mod api;
 mod env;
 mod golden_commands;
 mod golden_tree;
 mod habits;
 mod init;
+mod tokens;

@@ -1,0 +1,118 @@
+//! An API server of one resource: Secrets in `kube-system`, over plain HTTP, in memory.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+const PATH: &str = "/api/v1/namespaces/kube-system/secrets";
+
+/// A running server.
+pub(crate) struct ApiServer {
+    port: u16,
+    secrets: Arc<Mutex<BTreeMap<String, Value>>>,
+}
+
+impl ApiServer {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let secrets = Arc::new(Mutex::new(BTreeMap::new()));
+        let kept = secrets.clone();
+        // Ends with the process of the test.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer(stream.unwrap(), &kept);
+            }
+        });
+        Self { port, secrets }
+    }
+
+    /// A kubeconfig for it, with a CA so that a join command can be made.
+    pub(crate) fn kubeconfig(&self, ca: &str) -> String {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- name: c\n  context: {{cluster: k, user: u}}\n\
+             users:\n- name: u\n  user: {{}}\nclusters:\n- name: k\n  cluster:\n    server: http://127.0.0.1:{}\n    \
+             certificate-authority: {ca}\n",
+            self.port
+        )
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.secrets.lock().unwrap().keys().cloned().collect()
+    }
+
+    pub(crate) fn put(&self, name: &str, secret: Value) {
+        self.secrets.lock().unwrap().insert(name.into(), secret);
+    }
+}
+
+fn answer(stream: TcpStream, secrets: &Mutex<BTreeMap<String, Value>>) {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    if reader.read_line(&mut line).unwrap_or_default() == 0 {
+        return;
+    }
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).unwrap();
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let (status, reply) = handle(&method, &target, &body, &mut secrets.lock().unwrap());
+    let text = reply.to_string();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        text.len()
+    );
+    let stream = reader.get_mut();
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(text.as_bytes())).unwrap();
+}
+
+fn handle(
+    method: &str,
+    target: &str,
+    body: &[u8],
+    secrets: &mut BTreeMap<String, Value>,
+) -> (&'static str, Value) {
+    let path = target.split('?').next().unwrap();
+    let name = path.strip_prefix(PATH).map(|rest| rest.trim_start_matches('/').to_owned());
+    let missing = |name: &str| {
+        let message = format!("secrets {name:?} not found");
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
+            "reason": "NotFound", "message": message, "details": {"name": name, "kind": "secrets"}});
+        ("404 Not Found", status)
+    };
+    match (method, name.as_deref()) {
+        ("GET", Some("")) => {
+            assert!(target.contains("fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"), "{target}");
+            let items: Vec<&Value> = secrets.values().collect();
+            ("200 OK", json!({"kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": items}))
+        }
+        ("GET", Some(name)) => match secrets.get(name) {
+            Some(secret) => ("200 OK", secret.clone()),
+            None => missing(name),
+        },
+        ("POST", Some("")) => {
+            let secret: Value = serde_json::from_slice(body).unwrap();
+            secrets.insert(secret["metadata"]["name"].as_str().unwrap().to_owned(), secret.clone());
+            ("201 Created", secret)
+        }
+        ("DELETE", Some(name)) => match secrets.remove(name) {
+            Some(secret) => ("200 OK", secret),
+            None => missing(name),
+        },
+        _ => panic!("{method} {target}"),
+    }
+}
