@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,8 +15,10 @@ use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::INIT;
 use kubeadm_engine::plan::{Action, Line, Step};
 use kubeadm_engine::ports::Access;
+use kubeadm_engine::resource::SECRETS;
+use kubeadm_engine::run::Context;
 use kubeadm_engine::spec::{ComponentConfig, Ignored, InitSpec, Layout};
-use kubeadm_pki::KeyAlgorithm;
+use kubeadm_pki::{Certificate, CertificateKey, KeyAlgorithm};
 use kubeadm_testkit::MemoryHost;
 use serde_json::{Value, json};
 
@@ -33,8 +36,13 @@ const PHASES: [&str; 9] = [
 ];
 
 /// Minor, version of the kubeadm that was recorded, and the number of cases that are compared.
-const RECORDED: [(u32, &str, usize); 5] =
-    [(11, "v1.11.10", 1), (12, "v1.12.10", 6), (13, "v1.13.12", 19), (36, "v1.36.3", 17), (37, "v1.37.2", 16)];
+const RECORDED: [(u32, &str, usize); 5] = [
+    (11, "v1.11.10", 1),
+    (12, "v1.12.10", 6),
+    (13, "v1.13.12", 19),
+    (36, "v1.36.3", 17),
+    (37, "v1.37.2", 16),
+];
 
 /// The machine of the recordings, which had no runtime and no name server.
 struct NoHost;
@@ -120,7 +128,8 @@ impl Case {
         let ttl = Some(self.flag("--token-ttl")).filter(|ttl| !ttl.is_empty()).unwrap_or("24h".into());
         wish.init.bootstrap_tokens = vec![init_token(&self.flag("--token"), ttl.parse().unwrap()).unwrap()];
         wish.init.local_api_endpoint.advertise_address = self.flag("--apiserver-advertise-address");
-        wish.init.local_api_endpoint.bind_port = self.flag("--apiserver-bind-port").parse().unwrap_or_default();
+        wish.init.local_api_endpoint.bind_port =
+            self.flag("--apiserver-bind-port").parse().unwrap_or_default();
         wish.init.node_registration.cri_socket = self.flag("--cri-socket");
         let cluster = &mut wish.cluster;
         let sans = self.flag("--apiserver-cert-extra-sans");
@@ -236,7 +245,8 @@ fn key(verb: &str, resource: &str, body: &Value) -> String {
     let metadata = &body["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();
     // The token that owns the certificates has a random name.
-    let owner = body["data"]["description"] == "UHJveHkgZm9yIG1hbmFnaW5nIFRUTCBmb3IgdGhlIGt1YmVhZG0tY2VydHMgc2VjcmV0";
+    let owner =
+        body["data"]["description"] == "UHJveHkgZm9yIG1hbmFnaW5nIFRUTCBmb3IgdGhlIGt1YmVhZG0tY2VydHMgc2VjcmV0";
     let name = if owner { "bootstrap-token-<random id>" } else { name };
     format!("{verb} {resource} {}/{name}", metadata["namespace"].as_str().unwrap_or_default())
 }
@@ -335,10 +345,99 @@ fn equal_the_recordings() {
     }
 }
 
+/// Runs phases one after the other, on a machine and a cluster in memory.
+fn run(spec: &InitSpec, host: &MemoryHost, phases: &[&str]) {
+    let context = Context {
+        access: spec.access.clone(),
+        socket: String::new(),
+        api_limit: Duration::from_secs(1),
+        dry: false,
+    };
+    let effects = host.effects();
+    for phase in phases {
+        let only = Selection::Only((*phase).to_owned());
+        block_on(kubeadm_engine::run::run(INIT, &only, spec, &context, &effects)).unwrap();
+    }
+}
+
+#[test]
+fn the_closing_text_is_as_recorded() {
+    let (minor, client, count) = RECORDED[4];
+    let mut compared = 0;
+    for case in Case::all(minor, client).iter().filter(|case| case.is_comparable()) {
+        let (spec, _) = case.spec();
+        let host = MemoryHost::default();
+        run(
+            &spec,
+            &host,
+            &["certs/ca", "kubeconfig/admin", "upload-certs", "bootstrap-token", "show-join-command"],
+        );
+        let said = host.output.said().join("\n");
+        let ours = &said[said.find("\nYour Kubernetes control-plane").unwrap()..];
+        let recorded = case.text("stdout.txt").replace("<dir>", "/etc/kubernetes");
+        let theirs = &recorded[recorded.find("\nYour Kubernetes control-plane").unwrap()..];
+        let ca = host.files.text("/etc/kubernetes/pki/ca.crt").unwrap();
+        let pin = Certificate::from_pem(ca.as_bytes()).unwrap().pin();
+        assert_eq!(ours.replace(&pin, "sha256:<pin>").trim_end(), theirs.trim_end(), "{}", case.name);
+        compared += 1;
+    }
+    assert_eq!(compared, count);
+}
+
+#[test]
+fn uploaded_certificates_are_sealed_and_belong_to_a_token() {
+    let (minor, client, _) = RECORDED[4];
+    let case = Case::all(minor, client).into_iter().find(|case| case.name.ends_with("/flags-ha")).unwrap();
+    let (mut spec, _) = case.spec();
+    spec.layout.landing = None;
+    let host = MemoryHost::default();
+    run(&spec, &host, &["certs/ca", "certs/sa", "kubeconfig/admin", "upload-certs"]);
+    let secret = host.cluster.object(SECRETS, "kube-system", "kubeadm-certs").unwrap();
+    let owner = &secret["metadata"]["ownerReferences"][0];
+    let token = host.cluster.object(SECRETS, "kube-system", owner["name"].as_str().unwrap()).unwrap();
+    assert_eq!(owner["uid"], token["metadata"]["uid"]);
+    let key = CertificateKey::parse(spec.certificate_key.as_deref().unwrap()).unwrap();
+    for (name, file) in [("ca.key", "ca.key"), ("sa.pub", "sa.pub")] {
+        let sealed = STANDARD.decode(secret["data"][name].as_str().unwrap()).unwrap();
+        let content = host.files.text(format!("/etc/kubernetes/pki/{file}")).unwrap();
+        assert_eq!(*key.open(&sealed).unwrap(), content.into_bytes());
+    }
+    // There is none of these files, so there is no value.
+    assert_eq!(secret["data"]["front-proxy-ca.key"], Value::Null);
+}
+
+#[test]
+fn a_control_plane_without_root_owns_its_files() {
+    let (minor, client, _) = RECORDED[4];
+    let case =
+        Case::all(minor, client).into_iter().find(|case| case.name.ends_with("/flags-defaults")).unwrap();
+    let (mut spec, _) = case.spec();
+    spec.layout.landing = None;
+    spec.cluster.feature_gates.insert("RootlessControlPlane".into(), true);
+    let host = MemoryHost::default();
+    host.files.put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n", 0o644);
+    host.files.put("/etc/group", "root:x:0:\n", 0o644);
+    run(&spec, &host, &["certs", "kubeconfig", "etcd", "control-plane"]);
+    let owner = |path: &str| {
+        let entry = host.files.all()[&PathBuf::from(path)].clone();
+        (entry.owner.0, entry.owner.1, entry.mode)
+    };
+    // etcd is written first and so has the first ids.
+    assert_eq!(owner("/etc/kubernetes/pki/etcd/server.key"), (100, 100, 0o600));
+    assert_eq!(owner("/etc/kubernetes/pki/apiserver.key"), (101, 101, 0o600));
+    assert_eq!(owner("/etc/kubernetes/pki/sa.key"), (0, 104, 0o640));
+    assert_eq!(owner("/etc/kubernetes/scheduler.conf"), (103, 103, 0o600));
+    let manifest = host.files.text("/etc/kubernetes/manifests/kube-apiserver.yaml").unwrap();
+    let pod = kubeadm_yaml::parse_value(&manifest, "manifest").unwrap();
+    assert_eq!(pod["spec"]["securityContext"]["runAsUser"], 101);
+    assert_eq!(pod["spec"]["securityContext"]["supplementalGroups"], json!([104]));
+}
+
 #[test]
 fn lines_are_those_of_today() {
     let lines = |text: String| -> Vec<String> {
-        let phases = ["upload-config", "kubelet", "upload-certs", "mark-control-plane", "bootstrap-token", "addons"];
+        let phases =
+            ["upload-config", "kubelet", "upload-certs", "mark-control-plane", "bootstrap-token", "addons"];
         text.lines()
             .filter(|line| phases.iter().any(|phase| line.starts_with(&format!("[{phase}]"))))
             .map(str::to_owned)
