@@ -5,7 +5,7 @@
 use std::fmt;
 
 use kubeadm_release::{ReferenceError, ReleaseError};
-use kubeadm_yaml::YamlError;
+use kubeadm_yaml::{ErrorKind, YamlError};
 
 use crate::address::{AddressError, EndpointError};
 use crate::features::FeatureGateError;
@@ -151,7 +151,7 @@ impl fmt::Display for StrictProblem {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The text is not YAML.
-    #[error("could not interpret GroupVersionKind; unmarshal error: error converting YAML to JSON: {0}")]
+    #[error("{}", not_yaml(.0))]
     Yaml(#[from] Box<YamlError>),
     /// A document does not say what it is.
     #[error(
@@ -274,6 +274,16 @@ pub enum ConfigError {
     /// An unknown name in `--component-configs`.
     #[error("--component-configs needs to contain some of [KubeProxyConfiguration KubeletConfiguration]")]
     ComponentName,
+}
+
+/// Upstream splits a file before it looks at YAML, so a bad separator has words of its own.
+fn not_yaml(error: &YamlError) -> String {
+    match &*error.kind {
+        ErrorKind::Separator(_) => error.to_string(),
+        _ => format!(
+            "could not interpret GroupVersionKind; unmarshal error: error converting YAML to JSON: {error}"
+        ),
+    }
 }
 
 impl From<YamlError> for ConfigError {

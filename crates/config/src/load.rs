@@ -22,6 +22,7 @@ use crate::types::{
 };
 use crate::validate::{self, FieldErrors, Findings};
 use crate::version;
+use crate::write;
 
 /// What a command wants of a configuration.
 #[derive(Clone, Debug)]
@@ -190,6 +191,12 @@ fn complete_init(
     defaults::control_plane_endpoint(&mut cluster.control_plane_endpoint, init.local_api_endpoint.bind_port)?;
     defaults::lower_case_sans(&mut cluster.api_server.cert_sans, notices);
     conclude(validate::init(init, cluster, &release), documents, notices)?;
+    for path in write::lost_when_stored(cluster, &release) {
+        notices.push(Notice::warning(format!(
+            "the configuration that a cluster of Kubernetes {version} keeps has no field for {path}: its value is used \
+             now, and has to be given again to a later kubeadm"
+        )));
+    }
     Ok(Loaded { config, version, release, components: Vec::new() })
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{self, Embedded, Kind, Master};
 use crate::codec;
+use crate::defaults;
 use crate::load::InitConfig;
 use crate::types::{
     ClusterConfiguration, InitConfiguration, JoinConfiguration, NodeRegistration, ResetConfiguration,
@@ -120,4 +121,46 @@ fn cluster_status(x: &InitConfiguration, api: Api) -> Value {
         "kind": Kind::ClusterStatus.name(),
         "apiEndpoints": endpoints,
     })
+}
+
+/// Fields of a cluster that its release's API has no words for: the cluster does not keep them, so a later kubeadm
+/// will not know of them.
+pub fn lost_when_stored(x: &ClusterConfiguration, release: &Release) -> Vec<String> {
+    let api = release.config_api.written;
+    // Both sides in the API that can say everything, completed alike.
+    let full = |mut x: ClusterConfiguration| {
+        defaults::cluster(&mut x, release);
+        codec::write(Api::V1, Kind::Cluster.name(), &mut x, api::cluster)
+    };
+    let mut kept = if matches!(api, Api::V1Alpha1 | Api::V1Alpha2) {
+        let object =
+            master(&InitConfig { cluster: x.clone(), ..InitConfig::default() }, Components::default());
+        codec::read(api, Kind::Master.name(), &object, api::master).0.cluster
+    } else {
+        codec::read(api, Kind::Cluster.name(), &cluster(x, api), api::cluster).0
+    };
+    // Written as what it was resolved from, on purpose.
+    kept.kubernetes_version.clone_from(&x.kubernetes_version);
+    let mut lost = Vec::new();
+    differences("", &full(x.clone()), &full(kept), &mut lost);
+    lost
+}
+
+fn differences(path: &str, before: &Value, after: &Value, lost: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            for (key, value) in before {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                differences(&path, value, after.get(key).unwrap_or(&Value::Null), lost);
+            }
+        }
+        _ if before == after => {}
+        (Value::Array(before), Value::Array(after)) if same_items(before, after) => {}
+        _ => lost.push(path.to_owned()),
+    }
+}
+
+/// Older APIs sort arguments, which loses nothing.
+fn same_items(before: &[Value], after: &[Value]) -> bool {
+    before.len() == after.len() && before.iter().all(|item| after.contains(item))
 }

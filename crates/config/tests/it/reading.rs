@@ -71,6 +71,12 @@ fn refusals_say_where() {
         "invalid configuration for GroupVersionKind /v1, Kind=ConfigMap: kind and apiVersion is mandatory information \
          that must be specified (config.yaml:1:1)"
     );
+    assert!(
+        refusal(&format!("{INIT}--- x\n")).starts_with("config.yaml:3:4: invalid Yaml document separator: x")
+    );
+    assert!(refusal("apiVersion: [\n").starts_with(
+        "could not interpret GroupVersionKind; unmarshal error: error converting YAML to JSON: config.yaml:"
+    ));
     assert_eq!(
         refusal(""),
         "no InitConfiguration or ClusterConfiguration kind was found in the configuration file"
