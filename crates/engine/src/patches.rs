@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::manifests::Component;
+use crate::plan::Step;
 use crate::ports::{FileError, FileKind, Files};
 
 mod strategic;
@@ -163,8 +164,8 @@ pub enum PatchError {
 /// A patched object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patched {
-    /// What was found and applied, for the user.
-    pub lines: Vec<String>,
+    /// Say what was found, once in a run, and what was applied.
+    pub steps: Vec<Step>,
     /// The object.
     pub value: Value,
 }
@@ -252,7 +253,7 @@ impl Patches {
 
     /// Applies all patches of a target, in the order of their files.
     pub fn apply(&self, target: Target, mut value: Value) -> Result<Patched, PatchError> {
-        let mut lines = self.listing.clone();
+        let mut steps: Vec<Step> = self.listing.iter().map(|line| Step::say(line).once()).collect();
         let mut any = false;
         for patch in self.patches.iter().filter(|p| p.target == target) {
             patch.apply(&mut value).map_err(|reason| PatchError::Apply {
@@ -262,18 +263,18 @@ impl Patches {
                 patch: patch.content.to_string(),
                 reason,
             })?;
-            lines.push(format!(
+            steps.push(Step::say(format!(
                 "[patches] Applied patch of type {:?} to target {:?}",
                 patch.kind.media_type(),
                 target.name()
-            ));
+            )));
             any = true;
         }
         if any {
             let failed = |source| PatchError::Result { target: target.name(), source };
             value = target.typed(value).map_err(failed)?;
         }
-        Ok(Patched { lines, value })
+        Ok(Patched { steps, value })
     }
 }
 
@@ -336,6 +337,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::Line;
     use crate::ports::FileMeta;
 
     /// Files by path; folders are what lies above them.
@@ -385,8 +387,12 @@ mod tests {
         ])
         .unwrap();
         let patched = patches.apply(Target::Pod(Component::Etcd), pod()).unwrap();
+        let said = patched.steps.iter().flat_map(|s| s.lines.clone()).map(|line| match line {
+            Line::Say(text) => text,
+            other => panic!("{other:?}"),
+        });
         assert_eq!(
-            patched.lines,
+            said.collect::<Vec<_>>(),
             [
                 "[patches] Reading patches from path \"/p\"",
                 "[patches] Ignoring file \"README.md\": the file extension must be one of [json yaml]",

@@ -33,12 +33,14 @@ pub struct Step {
     pub action: Action,
     /// Printed after the action succeeded, in a real run and a dry one.
     pub done: Option<String>,
+    /// Whether it is left out when an equal step was carried out in the same run.
+    pub once: bool,
 }
 
 impl Step {
     /// A step that does `action` without a word.
     pub fn new(action: Action) -> Self {
-        Self { lines: Vec::new(), would: None, action, done: None }
+        Self { lines: Vec::new(), would: None, action, done: None, once: false }
     }
 
     /// A step that only prints a line.
@@ -71,6 +73,12 @@ impl Step {
     /// Says that a dry run prints nothing in place of the lines.
     pub fn silent_when_dry(mut self) -> Self {
         self.would = Some(Vec::new());
+        self
+    }
+
+    /// Leaves the step out when an equal one was carried out in the same run, such as by another phase.
+    pub fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 

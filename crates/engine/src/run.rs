@@ -110,6 +110,8 @@ pub struct Executor<'a> {
     fx: &'a Effects,
     api: std::sync::Arc<dyn WriteApi>,
     runtime: std::sync::Arc<dyn WriteRuntime>,
+    /// Steps that are not to be repeated.
+    once: std::sync::Mutex<Vec<Step>>,
 }
 
 impl<'a> Executor<'a> {
@@ -117,7 +119,7 @@ impl<'a> Executor<'a> {
     pub fn new(context: &'a Context, fx: &'a Effects) -> Self {
         let api = fx.cluster.writer(&context.access);
         let runtime = fx.runtimes.writer(&context.socket);
-        Self { context, fx, api, runtime }
+        Self { context, fx, api, runtime, once: Default::default() }
     }
 
     /// What phases may look at.
@@ -143,6 +145,13 @@ impl<'a> Executor<'a> {
     }
 
     async fn step(&self, step: Step) -> Result<(), ActionError> {
+        if step.once {
+            let mut done = self.once.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if done.contains(&step) {
+                return Ok(());
+            }
+            done.push(step.clone());
+        }
         let lines = if self.context.dry { step.would.as_ref().unwrap_or(&step.lines) } else { &step.lines };
         for line in lines {
             match line {

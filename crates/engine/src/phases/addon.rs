@@ -60,7 +60,7 @@ pub fn plan_coredns<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
         }
         steps.extend(coredns::access(spec));
         if replaced {
-            steps.extend(patched.lines.into_iter().map(Step::say));
+            steps.extend(patched.steps);
             steps.push(create_or_update(DEPLOYMENTS, patched.value));
         }
         // Not created first: the API server would refuse its address as taken before it looked at the name.
@@ -87,7 +87,7 @@ pub fn plan_kube_proxy<'a>(
             patches.apply(Target::KubeProxyDaemonSet, kube_proxy::daemon_set(spec, &spec.proxy_env))?;
         let mut steps = Vec::from_iter(rbac::bind_admin_step(spec));
         steps.push(create_or_update(CONFIG_MAPS, kube_proxy::hashed_config_map(spec)));
-        steps.extend(patched.lines.into_iter().map(Step::say));
+        steps.extend(patched.steps);
         steps.push(create_or_update(DAEMON_SETS, patched.value));
         steps.extend(kube_proxy::access(spec));
         steps.push(Step::say("[addons] Applied essential addon: kube-proxy"));

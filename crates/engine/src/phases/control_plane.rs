@@ -66,7 +66,7 @@ pub(super) fn static_pod(
     let pod = manifests::pod(spec, &host, component);
     let patches = Patches::load(spec.patches.as_deref(), view.files)?;
     let patched = patches.apply(Target::Pod(component), pod)?;
-    steps.extend(patched.lines.into_iter().map(Step::say));
+    steps.extend(patched.steps);
     let content = manifests::to_yaml(&patched.value).into_bytes();
     let file = NewFile { path: spec.layout.manifest(component.name()), content, mode: 0o600, secret: false };
     steps.insert(0, Step::say(line));

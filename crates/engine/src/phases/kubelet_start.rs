@@ -55,7 +55,7 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         }
         let patches = Patches::load(spec.patches.as_deref(), view.files)?;
         let patched = patches.apply(Target::KubeletConfiguration, config)?;
-        let mut lines = patched.lines;
+        let mut said = patched.steps;
         config = patched.value;
         let says = |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
         if spec.release.kubelet.instance_config {
@@ -67,12 +67,11 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
             let file = NewFile { path, content: content.into_bytes(), mode: 0o644, secret: false };
             writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
             files.push(file);
-            lines.push(
-                "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kubeletconfiguration\""
-                    .into(),
-            );
+            said.push(Step::say(
+                "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kubeletconfiguration\"",
+            ));
         }
-        writes.extend(lines.into_iter().map(Step::say));
+        writes.extend(said);
         let content = kubeadm_yaml::to_string(&config).into_bytes();
         let file = NewFile { path: config_file(), content, mode: 0o644, secret: false };
         writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));

@@ -15,7 +15,7 @@ use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::INIT;
 use kubeadm_engine::plan::{Action, Line, Step};
 use kubeadm_engine::ports::Access;
-use kubeadm_engine::resource::SECRETS;
+use kubeadm_engine::resource::{DEPLOYMENTS, SECRETS};
 use kubeadm_engine::run::Context;
 use kubeadm_engine::spec::{ComponentConfig, Ignored, InitSpec, Layout};
 use kubeadm_pki::{Certificate, CertificateKey, KeyAlgorithm};
@@ -431,6 +431,45 @@ fn a_control_plane_without_root_owns_its_files() {
     let pod = kubeadm_yaml::parse_value(&manifest, "manifest").unwrap();
     assert_eq!(pod["spec"]["securityContext"]["runAsUser"], 101);
     assert_eq!(pod["spec"]["securityContext"]["supplementalGroups"], json!([104]));
+}
+
+#[test]
+fn patches_are_listed_once_and_applied() {
+    let (minor, client, _) = RECORDED[4];
+    let case =
+        Case::all(minor, client).into_iter().find(|case| case.name.ends_with("/flags-defaults")).unwrap();
+    let (mut spec, _) = case.spec();
+    spec.layout.landing = None;
+    spec.patches = Some("/p".into());
+    let host = MemoryHost::default();
+    host.files.put("/p/kube-scheduler0.yaml", "spec: {priority: 7}", 0o644);
+    host.files.put("/p/corednsdeployment+merge.json", "{\"spec\": {\"replicas\": 5}}", 0o644);
+    run(&spec, &host, &["control-plane"]);
+    let patches: Vec<String> =
+        host.output.said().into_iter().filter(|line| line.starts_with("[patches]")).collect();
+    assert_eq!(
+        patches,
+        [
+            "[patches] Reading patches from path \"/p\"",
+            "[patches] Found the following patch files: [corednsdeployment+merge.json kube-scheduler0.yaml]",
+            "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kube-scheduler\"",
+        ]
+    );
+    let manifest = host.files.text("/etc/kubernetes/manifests/kube-scheduler.yaml").unwrap();
+    assert!(manifest.contains("\n  priority: 7\n"), "{manifest}");
+    run(&spec, &host, &["addon/coredns"]);
+    let deployment = host.cluster.object(DEPLOYMENTS, "kube-system", "coredns").unwrap();
+    assert_eq!(deployment["spec"]["replicas"], 5);
+    let printed = kubeadm_engine::phases::addon::print_coredns(&spec, host.view().files).unwrap();
+    assert!(
+        printed.starts_with("---\napiVersion: apps/v1\n") && printed.contains("replicas: 5"),
+        "{printed}"
+    );
+    let kinds = printed.lines().filter(|line| line.starts_with("kind: ")).collect::<Vec<_>>();
+    assert_eq!(
+        kinds.join(" "),
+        "kind: Deployment kind: ConfigMap kind: Service kind: ClusterRole kind: ClusterRoleBinding kind: ServiceAccount"
+    );
 }
 
 #[test]
