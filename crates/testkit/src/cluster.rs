@@ -1,6 +1,7 @@
 //! An API server in memory: objects by path, and the few things a real one does by itself.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -16,7 +17,16 @@ pub struct MemoryCluster {
     log: Arc<Mutex<Vec<String>>>,
     /// Number of writes after which every further one fails.
     budget: Arc<Mutex<Option<usize>>>,
+    /// The kubeconfig of administrators who may do nothing before their group is bound.
+    unbound: Arc<Mutex<Option<PathBuf>>>,
+    /// What health endpoints answer.
+    health: Arc<Mutex<Option<ApiError>>>,
+    /// The kubeconfig of this client; empty for the tests' own.
+    kubeconfig: PathBuf,
 }
+
+/// What gives administrators their rights.
+const BINDING: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/kubeadm:cluster-admins";
 
 impl MemoryCluster {
     /// An object.
@@ -50,6 +60,31 @@ impl MemoryCluster {
     /// Lets only so many further writes succeed.
     pub fn stop_after(&self, writes: Option<usize>) {
         *self.budget.lock().expect("no test panics with the lock") = writes;
+    }
+
+    /// Refuses every request made with a kubeconfig until the binding of the administrators' group exists.
+    pub fn require_binding(&self, kubeconfig: &str) {
+        *self.unbound.lock().expect("no test panics with the lock") = Some(kubeconfig.into());
+    }
+
+    /// Has health endpoints fail, or answer again.
+    pub fn set_health(&self, error: Option<ApiError>) {
+        *self.health.lock().expect("no test panics with the lock") = error;
+    }
+
+    fn client(&self, access: &Access) -> Arc<Self> {
+        Arc::new(Self { kubeconfig: access.kubeconfig.clone(), ..self.clone() })
+    }
+
+    fn allowed(&self) -> Result<(), ApiError> {
+        let unbound = self.unbound.lock().expect("no test panics with the lock").clone();
+        let bound = self.objects.lock().expect("no test panics with the lock").contains_key(BINDING);
+        match unbound {
+            Some(kubeconfig) if kubeconfig == self.kubeconfig && !bound => {
+                Err(ApiError::Forbidden("User \"kubernetes-admin\" cannot do that".into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn wrote(&self, verb: &str, path: &str) -> Result<(), ApiError> {
@@ -87,17 +122,18 @@ fn merge(into: &mut Value, patch: &Value) {
 }
 
 impl Cluster for MemoryCluster {
-    fn reader(&self, _: &Access) -> Arc<dyn Api> {
-        Arc::new(self.clone())
+    fn reader(&self, access: &Access) -> Arc<dyn Api> {
+        self.client(access)
     }
-    fn writer(&self, _: &Access) -> Arc<dyn WriteApi> {
-        Arc::new(self.clone())
+    fn writer(&self, access: &Access) -> Arc<dyn WriteApi> {
+        self.client(access)
     }
 }
 
 #[async_trait]
 impl Api for MemoryCluster {
     async fn get(&self, resource: Resource, namespace: &str, name: &str) -> Result<Option<Value>, ApiError> {
+        self.allowed()?;
         Ok(self.object(resource, namespace, name))
     }
 
@@ -107,6 +143,7 @@ impl Api for MemoryCluster {
         namespace: &str,
         selector: &Selector,
     ) -> Result<Vec<Value>, ApiError> {
+        self.allowed()?;
         let objects = self.objects.lock().expect("no test panics with the lock");
         let here = |o: &Value| namespace.is_empty() || o["metadata"]["namespace"] == namespace;
         Ok(objects
@@ -117,13 +154,15 @@ impl Api for MemoryCluster {
     }
 
     async fn get_path(&self, _: &str) -> Result<String, ApiError> {
-        Ok("ok".into())
+        let failing = self.health.lock().expect("no test panics with the lock").clone();
+        failing.map_or(Ok("ok".into()), Err)
     }
 }
 
 #[async_trait]
 impl WriteApi for MemoryCluster {
     async fn create(&self, resource: Resource, object: &Value) -> Result<Value, ApiError> {
+        self.allowed()?;
         let path = path_of(resource, object);
         if self.objects.lock().expect("no test panics with the lock").contains_key(&path) {
             return Err(ApiError::AlreadyExists(format!("{path} already exists")));
@@ -137,13 +176,18 @@ impl WriteApi for MemoryCluster {
     }
 
     async fn update(&self, resource: Resource, object: &Value) -> Result<Value, ApiError> {
+        self.allowed()?;
         let path = path_of(resource, object);
-        if !self.objects.lock().expect("no test panics with the lock").contains_key(&path) {
+        let current = self.objects.lock().expect("no test panics with the lock").get(&path).cloned();
+        let Some((_, current)) = current else {
             return Err(ApiError::NotFound(format!("{path} not found")));
-        }
+        };
         self.wrote("UPDATE", &path)?;
+        let mut object = object.clone();
+        object["metadata"]["uid"] = current["metadata"]["uid"].clone();
+        object["metadata"]["resourceVersion"] = json!("2");
         self.put(resource, &path, object.clone());
-        Ok(object.clone())
+        Ok(object)
     }
 
     async fn patch(
@@ -153,6 +197,7 @@ impl WriteApi for MemoryCluster {
         name: &str,
         patch: &Value,
     ) -> Result<Value, ApiError> {
+        self.allowed()?;
         let path = resource.path(namespace, Some(name));
         let mut object = self
             .object(resource, namespace, name)
@@ -164,6 +209,7 @@ impl WriteApi for MemoryCluster {
     }
 
     async fn delete(&self, resource: Resource, namespace: &str, name: &str) -> Result<bool, ApiError> {
+        self.allowed()?;
         let path = resource.path(namespace, Some(name));
         self.wrote("DELETE", &path)?;
         Ok(self.objects.lock().expect("no test panics with the lock").remove(&path).is_some())

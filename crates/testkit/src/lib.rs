@@ -57,7 +57,9 @@ impl Default for MemoryHost {
         Self {
             files,
             cluster: Arc::default(),
-            runtimes: Arc::new(MemoryRuntimes { runtime: Arc::new(MemoryRuntime::with_time(Arc::clone(&time))) }),
+            runtimes: Arc::new(MemoryRuntimes {
+                runtime: Arc::new(MemoryRuntime::with_time(Arc::clone(&time))),
+            }),
             machine: Arc::new(Machine::with_time(time)),
             output: Arc::default(),
             keys: Arc::default(),

@@ -188,7 +188,9 @@ fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
 
 /// Ports and data directory of an etcd on this node.
 fn local_etcd(spec: &InitSpec) -> Vec<Check> {
-    let Some(local) = spec.cluster.etcd.local.as_ref().filter(|_| spec.local_etcd()) else { return Vec::new() };
+    let Some(local) = spec.cluster.etcd.local.as_ref().filter(|_| spec.local_etcd()) else {
+        return Vec::new();
+    };
     let ports = if spec.release.preflight.etcd_peer_port { &etcd::PORTS[..] } else { &etcd::PORTS[..1] };
     let mut checks: Vec<Check> =
         ports.iter().map(|port| Check::new(format!("Port-{port}"), Kind::EtcdPort(*port))).collect();

@@ -71,9 +71,9 @@ async fn version(spec: &InitSpec, view: View<'_>, endpoint: &str, trust: HttpTru
             Ok(answer) => {
                 let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
                 let text = body["etcdserver"].as_str().unwrap_or_default();
-                let version: Version = text
-                    .parse()
-                    .map_err(|_| format!("couldn't parse external etcd version {text:?} that {url} answered"))?;
+                let version: Version = text.parse().map_err(|_| {
+                    format!("couldn't parse external etcd version {text:?} that {url} answered")
+                })?;
                 if skew::external_etcd_supported(&version, &spec.version) {
                     return Ok(());
                 }

@@ -93,7 +93,9 @@ pub(super) async fn docker_service(view: View<'_>) -> Outcome {
         outcome.warnings.push(format!("docker service is not enabled, please run '{command}'"));
     }
     if !view.services.active("docker").await {
-        outcome.errors.push("docker service is not active, please run 'systemctl start docker.service'".into());
+        outcome
+            .errors
+            .push("docker service is not active, please run 'systemctl start docker.service'".into());
     }
     outcome
 }
@@ -126,8 +128,7 @@ pub(super) fn ipvs_modules(view: View<'_>) -> Outcome {
         Ok(text) => text,
         Err(error) => return Outcome::error(error),
     };
-    let missing: Vec<&str> =
-        missing.into_iter().filter(|m| !builtin.contains(&format!("/{m}.ko"))).collect();
+    let missing: Vec<&str> = missing.into_iter().filter(|m| !builtin.contains(&format!("/{m}.ko"))).collect();
     if missing.is_empty() {
         return Outcome::good();
     }

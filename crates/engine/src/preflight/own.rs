@@ -35,11 +35,13 @@ impl Own {
         let api_server = words("kube-apiserver").is_some_and(|w| {
             // A user may have overridden the address: then the one in extraArgs counts.
             let extra = &spec.cluster.api_server.component.extra_args;
-            let wanted = extra.iter().rev().find(|a| a.name == "advertise-address").map_or(&address, |a| &a.value);
+            let wanted =
+                extra.iter().rev().find(|a| a.name == "advertise-address").map_or(&address, |a| &a.value);
             has(&w, "advertise-address", wanted)
         });
         let etcd = words("etcd").is_some_and(|w| {
-            let alone = w.iter().filter_map(|w| w.strip_prefix("--initial-cluster=")).all(|m| !m.contains(','));
+            let alone =
+                w.iter().filter_map(|w| w.strip_prefix("--initial-cluster=")).all(|m| !m.contains(','));
             has(&w, "name", spec.node_name()) && alone
         });
         let user = format!("system:node:{}", spec.node_name());

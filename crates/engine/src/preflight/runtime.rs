@@ -10,13 +10,13 @@ pub(super) async fn cri(view: View<'_>) -> Outcome {
         Err(error @ RuntimeError::Unreachable { .. }) => return Outcome::error(error.to_string()),
         Err(error) => return Outcome::error(format!("container runtime is not running: {error}")),
     };
-    for condition in status.conditions.iter().filter(|c| c.kind == "RuntimeReady" && !c.status) {
-        return Outcome::error(format!(
+    match status.conditions.iter().find(|c| c.kind == "RuntimeReady" && !c.status) {
+        None => Outcome::good(),
+        Some(condition) => Outcome::error(format!(
             "container runtime condition {:?} is not true. reason: {}, message: {}",
             condition.kind, condition.reason, condition.message
-        ));
+        )),
     }
-    Outcome::good()
 }
 
 /// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeVersionCheck, KEP-4033.
@@ -27,9 +27,7 @@ pub(super) async fn runtime_config(view: View<'_>) -> Outcome {
             "You must update your container runtime to a version that supports the CRI method RuntimeConfig. Falling back to using cgroupDriver from kubelet config will be removed in 1.38. For more information, see https://git.k8s.io/enhancements/keps/sig-node/4033-group-driver-detection-over-cri",
         ),
         Err(error @ RuntimeError::Unreachable { .. }) => Outcome::error(error.to_string()),
-        Err(error) => {
-            Outcome::error(format!("could not check if the runtime config is available: {error}"))
-        }
+        Err(error) => Outcome::error(format!("could not check if the runtime config is available: {error}")),
     }
 }
 

@@ -186,7 +186,8 @@ impl Findings {
 
     /// cmd/kubeadm/app/util/system/docker_validator.go, 1.13.
     async fn docker(&mut self, facts: &Docker, view: View<'_>) {
-        let answer = view.system.output("docker", &["info", "--format", "{{.ServerVersion}} {{.Driver}}"]).await;
+        let answer =
+            view.system.output("docker", &["info", "--format", "{{.ServerVersion}} {{.Driver}}"]).await;
         let text = match answer {
             Ok(output) if output.code == Some(0) => output.stdout,
             Ok(output) => return self.error(format!("failed to get docker info: {}", output.stderr.trim())),

@@ -5,4 +5,5 @@ mod case;
 mod manifests;
 mod preflight;
 mod wish;
+mod workflow;
 mod objects;

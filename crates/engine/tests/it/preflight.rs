@@ -276,7 +276,11 @@ fn kernel_modules_of_ipvs_may_be_loaded_or_built_in() {
     spec.kube_proxy.value["mode"] = "ipvs".into();
     let id = "RequiredIPVSKernelModulesAvailable";
     wrong(&check(&host, &spec, id), "/proc/modules does not exist");
-    host.files.put("/proc/modules", "ip_vs 1 0 - Live\nip_vs_rr 1 0 - Live\nnf_conntrack 1 0 - Live\n", 0o444);
+    host.files.put(
+        "/proc/modules",
+        "ip_vs 1 0 - Live\nip_vs_rr 1 0 - Live\nnf_conntrack 1 0 - Live\n",
+        0o444,
+    );
     host.files.put("/lib/modules/4.19.0/modules.builtin", "kernel/net/netfilter/ipvs/ip_vs_sh.ko\n", 0o644);
     doubtful(
         &check(&host, &spec, id),
@@ -295,9 +299,9 @@ fn ports_must_be_free() {
     for port in [6443, 10259, 10257, 10250, 2379, 2380] {
         let id = format!("Port-{port}");
         good(&check(&host, &spec, &id));
-        let owner = Some("nginx (pid 7)".to_owned());
+        let owner = Some("nginx (process 7)".to_owned());
         host.machine.set(|state| state.ports.insert(port, ListenError::InUse { owner }));
-        wrong(&check(&host, &spec, &id), &format!("Port {port} is in use by nginx (pid 7)"));
+        wrong(&check(&host, &spec, &id), &format!("Port {port} is in use by nginx (process 7)"));
         host.machine.set(|state| state.ports.insert(port, ListenError::InUse { owner: None }));
         wrong(&check(&host, &spec, &id), &format!("Port {port} is in use"));
     }
@@ -330,10 +334,7 @@ fn proxies_in_the_way_are_told() {
     spec.advertise_address = "2001:db8::1".parse().unwrap();
     assert!(check(&host, &spec, "HTTPProxy").warnings[0].contains("\"https://[2001:db8::1]:1234\""));
     spec.cluster.networking.service_subnet = "none".into();
-    wrong(
-        &check(&host, &spec, "HTTPProxyCIDR"),
-        "error parsing CIDR \"none\": invalid CIDR address: none",
-    );
+    wrong(&check(&host, &spec, "HTTPProxyCIDR"), "error parsing CIDR \"none\": invalid CIDR address: none");
 }
 
 #[test]
@@ -362,7 +363,8 @@ fn a_name_should_resolve() {
     );
     spec.init.node_registration.name = "Not_a_name".into();
     assert!(
-        check(&host, &spec, "Hostname").warnings[0].starts_with("invalid node name format \"Not_a_name\": a lowercase")
+        check(&host, &spec, "Hostname").warnings[0]
+            .starts_with("invalid node name format \"Not_a_name\": a lowercase")
     );
 }
 
@@ -419,11 +421,13 @@ fn docker_of_old() {
     good(&check(&host, &spec, "CRI"));
     good(&check(&host, &spec, "SystemVerification"));
     doubtful(&check(&host, &spec, "Service-Docker"), "docker service does not exist");
-    let docker =
-        Service { enabled: false, state: ServiceState::Stopped, restarted: ServiceState::Running };
+    let docker = Service { enabled: false, state: ServiceState::Stopped, restarted: ServiceState::Running };
     host.machine.set(|state| state.services.insert("docker".into(), docker));
     let outcome = check(&host, &spec, "Service-Docker");
-    assert_eq!(outcome.warnings, ["docker service is not enabled, please run 'systemctl enable docker.service'"]);
+    assert_eq!(
+        outcome.warnings,
+        ["docker service is not enabled, please run 'systemctl enable docker.service'"]
+    );
     wrong(&outcome, "docker service is not active, please run 'systemctl start docker.service'");
 
     host.machine.set(|state| state.say("docker", "20.10.7 overlay2\n"));
@@ -507,7 +511,8 @@ fn an_external_etcd_is_asked_for_its_version() {
         NEW,
         "etcd: {external: {endpoints: ['https://192.0.2.7:2379/'], caFile: /e/ca, certFile: /e/crt, keyFile: /e/key}}",
     );
-    let (files, id, url) = ("ExternalEtcdClientCertificates", "ExternalEtcdVersion", "https://192.0.2.7:2379/version");
+    let (files, id, url) =
+        ("ExternalEtcdClientCertificates", "ExternalEtcdVersion", "https://192.0.2.7:2379/version");
     assert_eq!(
         check(&host, &spec, files).errors,
         ["/e/ca doesn't exist", "/e/crt doesn't exist", "/e/key doesn't exist"]
@@ -701,18 +706,20 @@ fn ran_before(host: &MemoryHost) {
         pod("kube-scheduler", &["bind-address=127.0.0.1"]),
         pod("etcd", &["name=cp1", "initial-cluster=cp1=https://192.0.2.10:2380"]),
     ];
-    for (name, text) in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"].iter().zip(manifests) {
+    for (name, text) in
+        ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"].iter().zip(manifests)
+    {
         host.files.put(format!("/etc/kubernetes/manifests/{name}.yaml"), text, 0o600);
     }
     host.files.put("/etc/kubernetes/kubelet.conf", "users:\n- name: system:node:cp1\n", 0o600);
     host.files.put("/var/lib/etcd/member/wal/0.wal", "x", 0o600);
     host.machine.set(|state| {
         for (port, owner) in [
-            (6443, "kube-apiserver (pid 1)"),
-            (10259, "kube-scheduler (pid 2)"),
-            (10257, "kube-controller-manager (pid 3)"),
-            (10250, "kubelet (pid 4)"),
-            (2379, "etcd (pid 5)"),
+            (6443, "kube-apiserver (process 1)"),
+            (10259, "kube-scheduler (process 2)"),
+            (10257, "kube-controller (process 3)"),
+            (10250, "kubelet (process 4)"),
+            (2379, "etcd (process 5)"),
         ] {
             state.ports.insert(port, ListenError::InUse { owner: Some(owner.into()) });
         }
@@ -736,7 +743,9 @@ fn the_same_work_for_another_node_is_a_strangers() {
     spec.advertise_address = "192.0.2.11".parse().unwrap();
     let report = run(&host, &spec, &[]).unwrap_err();
     let names: Vec<&str> = report.errors.iter().map(|(name, _)| name.as_str()).collect();
-    let expected = format!("Port-6443 Port-10259 Port-10257 {FILES} Port-10250 Port-2379 Port-2380 DirAvailable--var-lib-etcd");
+    let expected = format!(
+        "Port-6443 Port-10259 Port-10257 {FILES} Port-10250 Port-2379 Port-2380 DirAvailable--var-lib-etcd"
+    );
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
     assert_eq!(report.errors[3].1, format!("{MANIFEST} already exists"));
 }
@@ -745,9 +754,9 @@ fn the_same_work_for_another_node_is_a_strangers() {
 fn strangers_beside_our_own_work_are_errors() {
     let (host, spec) = (host(NEW), wish::init(NEW, ""));
     ran_before(&host);
-    let owner = Some("haproxy (pid 9)".to_owned());
+    let owner = Some("haproxy (process 9)".to_owned());
     host.machine.set(|state| state.ports.insert(6443, ListenError::InUse { owner }));
-    wrong(&check(&host, &spec, "Port-6443"), "Port 6443 is in use by haproxy (pid 9)");
+    wrong(&check(&host, &spec, "Port-6443"), "Port 6443 is in use by haproxy (process 9)");
     // Not made by kubeadm.
     let id = "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml";
     host.files.put(MANIFEST, "kind: Pod\nmetadata: {labels: {app: mine}}\n", 0o600);
@@ -755,7 +764,8 @@ fn strangers_beside_our_own_work_are_errors() {
     host.files.put(MANIFEST, ": no yaml [", 0o600);
     wrong(&check(&host, &spec, id), &format!("{MANIFEST} already exists"));
     // An etcd with other members is part of a cluster that this node would break.
-    let etcd = pod("etcd", &["name=cp1", "initial-cluster=cp0=https://192.0.2.9:2380,cp1=https://192.0.2.10:2380"]);
+    let etcd =
+        pod("etcd", &["name=cp1", "initial-cluster=cp0=https://192.0.2.9:2380,cp1=https://192.0.2.10:2380"]);
     host.files.put("/etc/kubernetes/manifests/etcd.yaml", etcd, 0o600);
     wrong(&check(&host, &spec, "DirAvailable--var-lib-etcd"), "/var/lib/etcd is not empty");
 }

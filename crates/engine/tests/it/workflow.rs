@@ -1,0 +1,504 @@
+//! The whole of `init` over a machine and a cluster in memory: what it leaves, again, stopped anywhere, and dry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use kubeadm_engine::diagnose::Finding;
+use kubeadm_engine::dryrun;
+use kubeadm_engine::phase::Selection;
+use kubeadm_engine::phases::{INIT, PhaseError};
+use kubeadm_engine::ports::{
+    ApiError, Clock, Container, ContainerState, Effects, FileKind, Files, ServiceState,
+};
+use kubeadm_engine::run::{self, ActionError, RunError};
+use kubeadm_engine::spec::InitSpec;
+use kubeadm_testkit::MemoryHost;
+use serde_json::Value;
+
+use crate::wish;
+
+const NEW: &str = "v1.37.2";
+const OLD: &str = "v1.13.12";
+const ADMIN: &str = "/etc/kubernetes/admin.conf";
+const ROTATED: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+
+/// A host for a release, whose kubelet will register its node.
+fn host(version: &str) -> MemoryHost {
+    let host = if version == NEW { MemoryHost::default() } else { MemoryHost::of_old() };
+    host.machine.set(|state| {
+        state.install_kubelet(version);
+        state.kubelet().state = ServiceState::Stopped;
+    });
+    host.cluster.register("cp1");
+    if version == NEW {
+        host.cluster.require_binding(ADMIN);
+    }
+    host
+}
+
+fn init_with(effects: &Effects, spec: &InitSpec) -> Result<(), RunError> {
+    block_on(run::run(INIT, &Selection::Skip(Vec::new()), spec, &wish::context(spec), effects))
+}
+
+fn init(host: &MemoryHost, spec: &InitSpec) -> Result<(), RunError> {
+    init_with(&host.effects(), spec)
+}
+
+/// Every file below the folders that belong to kubeadm, with its mode.
+fn written(host: &MemoryHost) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let ours = |path: &Path| path.starts_with("/etc") || path.starts_with("/var") || path.starts_with("/tmp");
+    let files = host.files.all().into_iter().filter(|(path, _)| ours(path));
+    files.filter_map(|(path, entry)| Some((path, (entry.mode, entry.content?)))).collect()
+}
+
+/// What a run leaves, without what is random in it: bytes of certificates, keys and what carries them.
+fn shape(host: &MemoryHost) -> (BTreeMap<PathBuf, (u32, String)>, BTreeMap<String, String>) {
+    let ca = host.files.text("/etc/kubernetes/pki/ca.crt").expect("a CA was made");
+    let encoded = host.files.text(ADMIN).expect("admin.conf was made");
+    let encoded = encoded
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("certificate-authority-data: "))
+        .expect("admin.conf has a CA")
+        .to_owned();
+    let files = written(host).into_iter().map(|(path, (mode, content))| {
+        let random = path.starts_with("/etc/kubernetes/pki") || path.extension().is_some_and(|e| e == "conf");
+        let text = if random { String::new() } else { String::from_utf8(content).unwrap() };
+        (path, (mode, text))
+    });
+    let objects = host.cluster.objects().into_iter();
+    let objects = objects.map(|(path, mut object)| {
+        object["metadata"]["resourceVersion"].take();
+        let text = object.to_string().replace(&encoded, "<ca>").replace(&ca.replace('\n', "\\n"), "<ca>");
+        (path, text)
+    });
+    (files.collect(), objects.collect())
+}
+
+/// Both the same, or which entries are not.
+#[track_caller]
+fn same<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    found: &BTreeMap<K, V>,
+    expected: &BTreeMap<K, V>,
+    when: &str,
+) {
+    let keys: BTreeSet<&K> = found.keys().chain(expected.keys()).collect();
+    for key in keys {
+        assert_eq!(found.get(key), expected.get(key), "{key:?}, {when}");
+    }
+}
+
+/// No secret may lie where others can read it, at any moment.
+#[track_caller]
+fn secrets_are_private(host: &MemoryHost) {
+    for (path, (mode, content)) in written(host) {
+        let text = String::from_utf8_lossy(&content);
+        let secret = ["PRIVATE KEY", "client-key-data", "token:"].iter().any(|word| text.contains(word));
+        assert!(!secret || mode & 0o077 == 0, "{} has mode {mode:o}", path.display());
+    }
+}
+
+fn golden(version: &str, file: &str) -> String {
+    let minor = version.split('.').nth(1).unwrap();
+    let folder = format!("../../fixtures/golden/kubeadm-1.{minor}/init/flags-defaults");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+// --- what it leaves -------------------------------------------------------------------------------------------
+
+/// Paths and modes of certificates and kubeconfig files by the recordings; the rest by name.
+fn expected_files(version: &str) -> BTreeMap<PathBuf, u32> {
+    let mut files = BTreeMap::new();
+    for (recording, folder) in [("pki.json", "/etc/kubernetes/pki"), ("kubeconfig.json", "/etc/kubernetes")] {
+        let recorded: BTreeMap<String, Value> = serde_json::from_str(&golden(version, recording)).unwrap();
+        for (name, facts) in recorded {
+            let mode = facts["mode"].as_str().unwrap().trim_start_matches("0o");
+            files.insert(Path::new(folder).join(name), u32::from_str_radix(mode, 8).unwrap());
+        }
+    }
+    for name in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+        files.insert(format!("/etc/kubernetes/manifests/{name}.yaml").into(), 0o600);
+    }
+    let kubelet: &[&str] = match version {
+        NEW => &["config.yaml", "kubeadm-flags.env", "instance-config.yaml"],
+        _ => &["config.yaml", "kubeadm-flags.env"],
+    };
+    files.extend(kubelet.iter().map(|name| (Path::new("/var/lib/kubelet").join(name), 0o644)));
+    files
+}
+
+/// Plural, namespace and name of each object that the recording creates.
+fn expected_objects(version: &str) -> BTreeSet<String> {
+    let requests = kubeadm_yaml::parse_documents(&golden(version, "objects.yaml"), "objects.yaml").unwrap();
+    let created = requests.iter().map(|d| &d.value).filter(|request| request["verb"] == "CREATE");
+    let name = |request: &Value| {
+        let metadata = &request["body"]["metadata"];
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        format!("{} {} {}", word(&request["resource"]), word(&metadata["namespace"]), word(&metadata["name"]))
+    };
+    let mut objects: BTreeSet<String> = created.map(name).collect();
+    // Not made in a dry run, which the recordings are.
+    if version == NEW {
+        objects.insert("clusterrolebindings  kubeadm:cluster-admins".into());
+    }
+    objects
+}
+
+/// Of a path such as `/apis/apps/v1/namespaces/kube-system/deployments/coredns`.
+fn named(path: &str) -> String {
+    let words: Vec<&str> = path.split('/').collect();
+    match words.as_slice() {
+        [.., "namespaces", namespace, plural, name] => format!("{plural} {namespace} {name}"),
+        [.., plural, name] => format!("{plural}  {name}"),
+        _ => path.to_owned(),
+    }
+}
+
+#[test]
+fn init_leaves_what_the_original_leaves() {
+    for version in [NEW, OLD] {
+        let (host, spec) = (host(version), wish::init(version, ""));
+        init(&host, &spec).unwrap();
+        let files: BTreeMap<PathBuf, u32> =
+            written(&host).into_iter().map(|(path, (mode, _))| (path, mode)).collect();
+        assert_eq!(files, expected_files(version), "{version}");
+        let etcd = host.files.stat(Path::new("/var/lib/etcd")).unwrap().unwrap();
+        assert_eq!((etcd.kind, etcd.mode), (FileKind::Dir, 0o700));
+        secrets_are_private(&host);
+
+        let writes = host.cluster.writes();
+        let created: BTreeSet<String> =
+            writes.iter().filter_map(|write| write.strip_prefix("CREATE ")).map(named).collect();
+        assert_eq!(created, expected_objects(version), "{version}");
+        let others: BTreeSet<&str> =
+            writes.iter().filter(|w| !w.starts_with("CREATE")).map(String::as_str).collect();
+        assert_eq!(others, ["PATCH /api/v1/nodes/cp1"].into(), "{version}");
+        assert_eq!(host.machine.service_log(), ["stop kubelet", "restart kubelet"]);
+        let images = host.runtimes.runtime.set(|runtime| runtime.images.len());
+        assert_eq!(images, 7);
+        let said = host.output.said().join("\n");
+        assert!(said.contains("Your Kubernetes control-plane has initialized successfully!"));
+        assert!(said.contains("kubeadm join 192.0.2.10:6443 --token abcdef.0123456789abcdef"));
+    }
+}
+
+// --- again ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_second_run_changes_no_file_and_restarts_nothing() {
+    for version in [NEW, OLD] {
+        let (host, spec) = (host(version), wish::init(version, ""));
+        init(&host, &spec).unwrap();
+        let (before, changes) = (shape(&host), host.files.changes().len());
+        let bytes = written(&host);
+        init(&host, &spec).unwrap();
+        assert_eq!(host.files.changes()[changes..], [""; 0].map(PathBuf::from), "{version}");
+        same(&written(&host), &bytes, version);
+        same(&shape(&host).1, &before.1, version);
+        assert_eq!(host.machine.service_log(), ["stop kubelet", "restart kubelet"]);
+    }
+}
+
+#[test]
+fn a_kubelet_that_rotated_its_certificate_keeps_it() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.files.put(ROTATED, "-----BEGIN CERTIFICATE-----\n", 0o600);
+    init(&host, &spec).unwrap();
+    let kubelet = host.files.text("/etc/kubernetes/kubelet.conf").unwrap();
+    assert!(kubelet.contains(&format!("client-certificate: {ROTATED}")), "{kubelet}");
+    assert!(!kubelet.contains("client-key-data"), "{kubelet}");
+    let bytes = written(&host);
+    init(&host, &spec).unwrap();
+    assert_eq!(written(&host), bytes);
+    assert_eq!(host.machine.service_log(), ["stop kubelet", "restart kubelet", "restart kubelet"]);
+}
+
+#[test]
+fn another_wish_is_followed_by_a_second_run() {
+    let host = host(NEW);
+    init(&host, &wish::init(NEW, "")).unwrap();
+    let changes = host.files.changes().len();
+    let wish = wish::init(NEW, "apiServer: {extraArgs: [{name: v, value: '4'}]}");
+    init(&host, &wish).unwrap();
+    let manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+    assert_eq!(host.files.changes()[changes..], [PathBuf::from(manifest)]);
+    assert!(host.files.text(manifest).unwrap().contains("- --v=4\n"));
+}
+
+// --- stopped anywhere -----------------------------------------------------------------------------------------
+
+/// Stops a run after each number of writes of one kind, then runs again to the end.
+fn stopped_anywhere(version: &str, stop: impl Fn(&MemoryHost, Option<usize>)) -> usize {
+    let mut spec = wish::init(version, "");
+    spec.upload_certs = version == NEW;
+    spec.certificate_key = spec.upload_certs.then(|| "ab".repeat(32));
+    let undisturbed = host(version);
+    init(&undisturbed, &spec).unwrap();
+    let mut expected = shape(&undisturbed);
+    let random = |path: &String| path.contains("kubeadm-certs") || path.contains("/secrets/bootstrap-token-");
+    let keep = |path: &String| !random(path) || path.ends_with("abcdef");
+    expected.1.retain(|path, _| keep(path));
+    for writes in 0.. {
+        let host = host(version);
+        stop(&host, Some(writes));
+        let Err(error) = init(&host, &spec) else { return writes };
+        assert!(error.to_string().contains("killed"), "{version}, {writes} writes: {error}");
+        secrets_are_private(&host);
+        stop(&host, None);
+        init(&host, &spec).unwrap_or_else(|e| panic!("{version}, again after {writes} writes: {e}"));
+        secrets_are_private(&host);
+        let mut found = shape(&host);
+        found.1.retain(|path, _| keep(path));
+        let when = format!("{version}, again after {writes} writes");
+        same(&found.0, &expected.0, &when);
+        same(&found.1, &expected.1, &when);
+        let running = host.machine.set(|state| state.kubelet().state.clone());
+        assert_eq!(running, ServiceState::Running, "{version}, again after {writes} writes");
+        // Every certificate and kubeconfig file is judged when it is found: a third run finds nothing to do.
+        let changes = host.files.changes().len();
+        init(&host, &spec).unwrap();
+        assert_eq!(host.files.changes().len(), changes, "{version}, once more after {writes} writes");
+    }
+    unreachable!("every run makes a finite number of writes")
+}
+
+#[test]
+fn a_run_stopped_at_any_file_is_finished_by_the_next() {
+    for version in [NEW, OLD] {
+        let stops = stopped_anywhere(version, |host, writes| host.files.stop_after(writes));
+        assert!(stops > expected_files(version).len(), "{version}: stopped {stops} times");
+    }
+}
+
+#[test]
+fn a_run_stopped_at_any_request_is_finished_by_the_next() {
+    for version in [NEW, OLD] {
+        let stops = stopped_anywhere(version, |host, writes| host.cluster.stop_after(writes));
+        assert!(stops > expected_objects(version).len(), "{version}: stopped {stops} times");
+    }
+}
+
+// --- dry ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_dry_run_plans_the_same_and_touches_nothing() {
+    for version in [NEW, OLD] {
+        let (real, dry) = (host(version), host(version));
+        let mut spec = wish::init(version, "");
+        init(&real, &spec).unwrap();
+        spec.layout.landing = Some("/tmp/dry".into());
+        let before = dry.files.all();
+        init_with(&dryrun::over(&dry.effects(), &spec.layout), &spec).unwrap();
+
+        let after = dry.files.all();
+        assert!(before.iter().all(|(path, entry)| after.get(path) == Some(entry)), "{version}");
+        let strays: Vec<PathBuf> =
+            dry.files.changes().into_iter().filter(|path| !path.starts_with("/tmp/dry")).collect();
+        assert_eq!(strays, [""; 0].map(PathBuf::from), "{version}");
+        assert_eq!(dry.cluster.writes(), [""; 0], "{version}");
+        assert_eq!(dry.machine.service_log(), [""; 0], "{version}");
+        assert_eq!(dry.runtimes.runtime.set(|runtime| runtime.images.len()), 0);
+        secrets_are_private(&dry);
+
+        // The same files, where a dry run puts them.
+        let planned: BTreeMap<PathBuf, (u32, String)> =
+            shape(&real).0.into_iter().map(|(path, file)| (spec.layout.shown(&path), file)).collect();
+        let landed = written(&dry);
+        assert_eq!(landed.keys().collect::<Vec<_>>(), planned.keys().collect::<Vec<_>>(), "{version}");
+        for (path, (mode, content)) in landed {
+            let (expected_mode, expected) = &planned[&path];
+            assert_eq!(mode, *expected_mode, "{}", path.display());
+            assert!(expected.is_empty() || content == expected.as_bytes(), "{}", path.display());
+        }
+
+        // The same requests, but for the binding that a dry run does not need.
+        let said = dry.output.said();
+        let told: Vec<&str> = said
+            .iter()
+            .filter_map(|text| text.strip_prefix("[dryrun] Would perform action "))
+            .filter(|text| ["CREATE", "UPDATE", "PATCH"].iter().any(|verb| text.starts_with(verb)))
+            .filter_map(|text| text.lines().next())
+            .map(|line| line.split(" in API group").next().unwrap())
+            .collect();
+        let writes = real.cluster.writes();
+        let made: Vec<String> = writes
+            .iter()
+            .filter(|write| !write.ends_with("kubeadm:cluster-admins"))
+            .map(|write| {
+                let (verb, path) = write.split_once(' ').unwrap();
+                format!("{verb} on resource {:?}", named(path).split(' ').next().unwrap())
+            })
+            .collect();
+        assert_eq!(told, made, "{version}");
+        assert!(!said.iter().any(|text| text.contains("PRIVATE KEY")), "{version}");
+        assert!(
+            said.iter().all(|text| !text.contains("initialized successfully") || text.contains("/tmp/dry"))
+        );
+    }
+}
+
+// --- what goes wrong ------------------------------------------------------------------------------------------
+
+/// What a wait in vain found, and after how long it gave up.
+fn findings(host: &MemoryHost, spec: &InitSpec) -> (Vec<Finding>, Duration) {
+    let start = host.machine.elapsed();
+    let error = init(host, spec).unwrap_err();
+    let RunError::Phase { path, source } = error else { panic!("{error}") };
+    assert_eq!(path, "wait-control-plane");
+    let PhaseError::Action(ActionError::Wait(wait)) = *source else { panic!("{source}") };
+    (wait.findings().to_vec(), host.machine.elapsed() - start)
+}
+
+const KUBELET_HEALTH: &str = "http://127.0.0.1:10248/healthz";
+/// Causes that time will not cure must not wait for the limit of four minutes.
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_kubelet_that_does_not_run_is_the_finding() {
+    let failing = ServiceState::Failing { detail: "exit-code, status 1, restarted 3 times".into() };
+    for (state, words, advice) in [
+        (ServiceState::Stopped, "is stopped", "systemctl status kubelet"),
+        (ServiceState::Masked, "is masked", "systemctl unmask kubelet"),
+        (failing, "refuses to run while swap is on (exit-code", "swapoff -a"),
+    ] {
+        let (host, spec) = (host(NEW), wish::init(NEW, ""));
+        host.machine.set(|machine| {
+            machine.kubelet().restarted = state;
+            machine.refuse(KUBELET_HEALTH);
+            machine.journal = vec![
+                "I0101 00:00:00.000000 1 server.go:1] starting".into(),
+                "E0101 00:00:00.000000 1 run.go:1] running with swap on is not supported".into(),
+            ];
+        });
+        let (findings, took) = findings(&host, &spec);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].subject, "kubelet");
+        assert!(findings[0].state.contains(words), "{findings:?}");
+        assert!(findings[0].advice.contains(advice), "{findings:?}");
+        assert!(took < SOON, "{words}: {took:?}");
+        assert!(host.cluster.writes().is_empty());
+        // What was wrong is put right, and the same run goes through.
+        host.machine.set(|machine| {
+            machine.kubelet().restarted = ServiceState::Running;
+            machine.answers.clear();
+        });
+        init(&host, &spec).unwrap();
+    }
+}
+
+/// A container of a static pod that has ended.
+fn ended(host: &MemoryHost, name: &str, attempt: u32) -> Container {
+    let now = host.machine.now();
+    Container {
+        id: format!("{name}-{attempt}"),
+        name: name.into(),
+        pod: format!("{name}-cp1"),
+        namespace: "kube-system".into(),
+        image: format!("registry.k8s.io/{name}"),
+        state: ContainerState::Exited,
+        exit_code: Some(1),
+        reason: "Error".into(),
+        message: String::new(),
+        attempt,
+        created: now,
+        finished: Some(now + Duration::from_secs(1)),
+    }
+}
+
+#[test]
+fn a_container_that_crashes_is_the_finding() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));
+    host.runtimes.runtime.set(|runtime| {
+        runtime.containers = vec![ended(&host, "kube-apiserver", 1), ended(&host, "kube-apiserver", 0)];
+        runtime.log = vec!["Error: unknown flag: --no-such-flag".into()];
+    });
+    let (findings, took) = findings(&host, &spec);
+    assert_eq!(findings[0].subject, "kube-apiserver", "{findings:?}");
+    assert!(
+        findings[0].state.starts_with("was given a flag it does not know; exited with code 1"),
+        "{findings:?}"
+    );
+    assert_eq!(findings[0].log, ["Error: unknown flag: --no-such-flag"]);
+    assert!(findings[0].advice.contains("extraArgs"));
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn a_broken_etcd_is_the_finding_not_what_depends_on_it() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));
+    host.runtimes.runtime.set(|runtime| {
+        for name in ["kube-apiserver", "etcd"] {
+            runtime.containers.extend([ended(&host, name, 1), ended(&host, name, 0)]);
+        }
+        runtime.log = vec!["{\"level\":\"fatal\",\"msg\":\"bind: address already in use\"}".into()];
+    });
+    let (findings, _) = findings(&host, &spec);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].subject, "etcd");
+    assert!(findings[0].state.contains("the address is already in use"), "{findings:?}");
+}
+
+#[test]
+fn an_image_that_is_not_there_is_the_finding() {
+    let host = host(NEW);
+    let mut spec = wish::init(NEW, "");
+    spec.init.node_registration.image_pull_policy = "Never".into();
+    let url = "https://127.0.0.1:10259/livez";
+    let line = "E0101 00:00:00.000000 1 pod_workers.go:1] ErrImagePull container=\"kube-scheduler\"";
+    host.machine.set(|machine| {
+        machine.refuse(url);
+        machine.journal = vec![line.into()];
+    });
+    let (findings, took) = findings(&host, &spec);
+    assert_eq!(findings[0].subject, "kube-scheduler", "{findings:?}");
+    assert!(
+        findings[0].state.contains("image registry.k8s.io/kube-scheduler:v1.37.2 is not there"),
+        "{findings:?}"
+    );
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn slow_is_not_broken() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));
+    host.runtimes.runtime.set(|runtime| {
+        let mut running = ended(&host, "kube-apiserver", 0);
+        (running.state, running.finished, running.exit_code) = (ContainerState::Running, None, None);
+        runtime.containers = vec![running];
+    });
+    let (_, took) = findings(&host, &spec);
+    assert!(took >= Duration::from_secs(240), "gave up after {took:?}");
+}
+
+#[test]
+fn a_registry_that_stumbles_is_asked_again() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.runtimes.runtime.set(|runtime| runtime.failing_pulls = 4);
+    init(&host, &spec).unwrap();
+
+    let host = self::host(NEW);
+    host.runtimes.runtime.set(|runtime| runtime.failing_pulls = 5);
+    let error = init(&host, &spec).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "error execution phase preflight: failed to pull image registry.k8s.io/kube-apiserver:v1.37.2: PullImage: registry stumbles"
+    );
+    assert_eq!(host.files.changes(), [""; 0].map(PathBuf::from));
+}
+
+#[test]
+fn failed_checks_change_nothing() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.machine.set(|machine| machine.cpus = 1);
+    let RunError::Phase { source, .. } = init(&host, &spec).unwrap_err() else { panic!() };
+    let PhaseError::Preflight(report) = *source else { panic!("{source}") };
+    assert_eq!(report.errors.len(), 1);
+    assert_eq!(host.files.changes(), [""; 0].map(PathBuf::from));
+    assert_eq!(host.cluster.writes(), [""; 0]);
+    assert_eq!(host.machine.service_log(), [""; 0]);
+}
