@@ -112,6 +112,9 @@ pub(crate) fn run(lab: &Lab, options: &Options<'_>) -> Result<bool> {
         .into_iter()
         .filter(|c| matches(options.only, &c.path()) || matches(options.only, &c.name))
         .collect();
+    if cases.is_empty() {
+        return Err(Error::Unfit(format!("no recorded case matches {}", options.only)));
+    }
     let allowed = allowed(&folder.join("differences.txt"))?;
     let output = repository().join("target/golden");
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
