@@ -66,6 +66,11 @@ impl Findings {
         self.push(path.into(), Some(format!("{value:?}")), detail.into());
     }
 
+    /// A list is shown as JSON.
+    fn invalid_list(&mut self, path: impl Into<String>, list: &[String], detail: impl Into<String>) {
+        self.push(path.into(), Some(serde_json::Value::from(list).to_string()), detail.into());
+    }
+
     fn required(&mut self, path: impl Into<String>, detail: impl Into<String>) {
         self.push(path.into(), None, detail.into());
     }

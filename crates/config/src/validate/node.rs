@@ -82,7 +82,7 @@ pub(super) fn bootstrap_tokens(tokens: &[BootstrapToken], f: &mut Findings) {
             let known = USAGES.join(",");
             let detail =
                 format!("invalid bootstrap token usage string: {usages}, valid usage options: {known}");
-            f.invalid(format!("{path}.usages"), &x.usages, detail);
+            f.invalid_list(format!("{path}.usages"), &x.usages, detail);
         }
         bootstrap_groups(&format!("{path}.groups"), x, f);
         if x.expires.is_some() && x.ttl.is_some() {
@@ -95,12 +95,12 @@ fn bootstrap_groups(path: &str, x: &BootstrapToken, f: &mut Findings) {
     if !x.usages.iter().any(|usage| usage == "authentication") {
         if !x.groups.is_empty() {
             let detail = "token groups cannot be specified unless --usages includes \"authentication\"";
-            f.invalid(path, &x.groups, detail);
+            f.invalid_list(path, &x.groups, detail);
         }
         return;
     }
     for group in x.groups.iter().filter(|group| !is_bootstrap_group(group)) {
-        f.invalid(
+        f.invalid_list(
             path,
             &x.groups,
             format!("bootstrap group {group:?} is invalid (must match {GROUP_PATTERN})"),

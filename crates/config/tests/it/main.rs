@@ -8,3 +8,4 @@ mod host;
 mod reading;
 mod recorded;
 mod stored;
+mod validation;

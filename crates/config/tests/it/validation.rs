@@ -1,0 +1,221 @@
+//! Every rule of validation: all problems of a file at once, in upstream's order and words, with their places.
+
+use kubeadm_config::commands;
+use kubeadm_config::documents::Reading;
+use kubeadm_config::error::ConfigError;
+use kubeadm_config::load::{self, Source};
+
+use crate::host::{host, options};
+
+/// The problems of a file as `PATH: WHAT` lines, without the place.
+fn problems(text: &str) -> Vec<String> {
+    let mut options = options("v1.37.2");
+    options.reading = Reading { strict: true, allow_experimental: false };
+    let source = Source { text, name: "f" };
+    match commands::validate(source, &options, &mut host(), &|path| path == "/disk", &mut Vec::new()) {
+        Ok(()) => Vec::new(),
+        Err(ConfigError::Invalid(errors)) => errors
+            .0
+            .iter()
+            .map(|error| {
+                assert!(error.place.is_some(), "{error} has no place");
+                let text = error.to_string();
+                text[..text.rfind(" (f:").unwrap()].to_owned()
+            })
+            .collect(),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn document(kind: &str, rest: &str) -> String {
+    let version = if kind == "ClusterConfiguration" { "kubernetesVersion: v1.37.2\n" } else { "" };
+    format!("apiVersion: kubeadm.k8s.io/v1beta4\nkind: {kind}\n{version}{rest}")
+}
+
+/// Path and the beginning of the detail, for the long texts.
+fn short(problems: &[String]) -> Vec<String> {
+    problems.iter().map(|problem| problem.chars().take(90).collect()).collect()
+}
+
+#[test]
+fn all_problems_of_init_come_at_once_and_in_order() {
+    let init = document(
+        "InitConfiguration",
+        "nodeRegistration: {name: a_b, criSocket: 'tcp://x', kubeletExtraArgs: [{name: ''}], imagePullPolicy: Often}\n\
+         bootstrapTokens:\n\
+         - {token: abcdef.0123456789abcdef, usages: [signing, x], groups: [system:bootstrappers:a]}\n\
+         - {token: abcdef.0123456789abcdef, groups: [nobody]}\n\
+         localAPIEndpoint: {bindPort: 70000}\n\
+         certificateKey: abc\n",
+    );
+    let cluster = document(
+        "ClusterConfiguration",
+        "dns: {imageRepository: 'a b'}\n\
+         networking: {dnsDomain: A, serviceSubnet: '10.0.0.0/8,10.1.0.0/30', podSubnet: 'fd00::/40'}\n\
+         apiServer: {certSANs: ['*.ok', 'a b'], extraArgs: [{name: ''}]}\n\
+         certificatesDir: pki\n\
+         featureGates: {Nope: true}\n\
+         imageRepository: 'A B'\n\
+         etcd: {local: {dataDir: d, serverCertSANs: ['-']}}\n\
+         encryptionAlgorithm: DES\n",
+    );
+    let found = problems(&format!("{init}---\n{cluster}"));
+    assert_eq!(
+        short(&found),
+        [
+            "nodeRegistration.name: Invalid value: \"a_b\": a lowercase RFC 1123 subdomain must consist o",
+            "nodeRegistration.criSocket: Invalid value: \"tcp://x\": only URL scheme \"unix\" is supported,",
+            "nodeRegistration.kubeletExtraArgs: Invalid value: \"index 0\": argument has no name",
+            "nodeRegistration.imagePullPolicy: Invalid value: \"Often\": invalid pull policy",
+            "bootstrapTokens.0.usages: Invalid value: [\"signing\",\"x\"]: invalid bootstrap token usage st",
+            "bootstrapTokens.0.groups: Invalid value: [\"system:bootstrappers:a\"]: token groups cannot b",
+            "bootstrapTokens.1.groups: Invalid value: [\"nobody\"]: bootstrap group \"nobody\" is invalid (",
+            "dns.imageRepository: Invalid value: \"a b\": invalid image repository format",
+            "networking.dnsDomain: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of l",
+            "networking.serviceSubnet: Invalid value: \"10.0.0.0/8,10.1.0.0/30\": specified service subne",
+            "networking.serviceSubnet: Invalid value: \"10.0.0.0/8,10.1.0.0/30\": expected one (IPv4 or I",
+            "networking.serviceSubnet: Invalid value: \"10.1.0.0/30\": subnet with 4 address(es) is too s",
+            "networking.podSubnet: Invalid value: \"fd00::/40\": pod subnet mask (40) and node-mask (64) ",
+            "apiServer.certSANs: Invalid value: \"a b\": altname is not a valid IP address, DNS label or ",
+            "apiServer.extraArgs: Invalid value: \"index 0\": argument has no name",
+            "certificatesDir: Invalid value: \"pki\": path is not absolute",
+            "featureGates: Invalid value: {\"Nope\":true}: Nope is not a valid feature name.",
+            "imageRepository: Invalid value: \"A B\": invalid image repository format",
+            "etcd.local.dataDir: Invalid value: \"d\": path is not absolute",
+            "etcd.local.serverCertSANs: Invalid value: \"-\": altname is not a valid IP address, DNS labe",
+            "encryptionAlgorithm: Invalid value: \"DES\": Invalid encryption algorithm \"DES\". Must be one",
+            "localAPIEndpoint.bindPort: Invalid value: 70000: port number is not valid",
+            "certificateKey: Invalid value: \"<redacted>\": certificate key decoding error: encoding/hex:",
+        ]
+    );
+}
+
+#[test]
+fn external_etcd_has_its_rules() {
+    let external = |rest: &str| {
+        problems(&document("ClusterConfiguration", &format!("etcd: {{external: {{{rest}}}}}\n")))
+    };
+    assert_eq!(
+        external("endpoints: ['http://a:1', '1.2.3.4:5'], caFile: ca, certFile: /c"),
+        [
+            "etcd.external: Invalid value: \"\": either both or none of .Etcd.External.CertFile and \
+             .Etcd.External.KeyFile must be set",
+            "etcd.external.endpoints: Invalid value: \"http://a:1\": the URL must be using the HTTPS scheme",
+            "etcd.external.endpoints: Invalid value: \"1.2.3.4:5\": URL parse error: parse \"1.2.3.4:5\": first path \
+             segment in URL cannot contain colon",
+            "etcd.external.httpEndpoints: Invalid value: \"1.2.3.4:5\": URL parse error: parse \"1.2.3.4:5\": first \
+             path segment in URL cannot contain colon",
+            "etcd.external.caFile: Invalid value: \"ca\": path is not absolute",
+        ]
+    );
+    assert_eq!(
+        external("endpoints: [], certFile: /c, keyFile: /k"),
+        [
+            "etcd.external: Invalid value: \"\": setting .Etcd.External.CertFile and .Etcd.External.KeyFile requires \
+             .Etcd.External.CAFile",
+            "etcd.external.endpoints: Invalid value: \"\": at least one endpoint must be specified",
+        ]
+    );
+    assert!(external("endpoints: ['http://192.0.2.1:2379']").is_empty());
+}
+
+#[test]
+fn join_has_its_rules() {
+    let join = |rest: &str| problems(&document("JoinConfiguration", rest));
+    assert_eq!(
+        join("discovery: {bootstrapToken: {token: x}}\ncaCertPath: ca\n"),
+        [
+            "discovery.bootstrapToken: Required value: APIServerEndpoint is not set",
+            "discovery.bootstrapToken.caCertHashes: Invalid value: \"\": using token-based discovery without \
+             caCertHashes can be unsafe. Set unsafeSkipCAVerification as true in your kubeadm config file or pass \
+             --discovery-token-unsafe-skip-ca-verification flag to continue",
+            "discovery.bootstrapToken.token: Invalid value: \"<redacted>\": the bootstrap token is invalid",
+            "discovery.tlsBootstrapToken: Invalid value: \"<redacted>\": the bootstrap token is invalid",
+            "caCertPath: Invalid value: \"ca\": the ca certificate path must be an absolute path",
+        ]
+    );
+    assert_eq!(
+        join("discovery: {bootstrapToken: {}, file: {}}\n"),
+        ["discovery: Invalid value: \"\": bootstrapToken and file cannot both be set"]
+    );
+    for (path, refused) in [
+        ("file:///disk", None),
+        ("https://example.com/f", None),
+        ("/none", Some("not a valid HTTPS URL or a file on disk")),
+        ("http://example.com/f", Some("if a URL is used, the scheme must be https")),
+    ] {
+        let found = join(&format!("discovery: {{file: {{kubeConfigPath: '{path}'}}}}\n"));
+        let expected =
+            refused.map(|why| format!("discovery.file.kubeConfigPath: Invalid value: {path:?}: {why}"));
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{path}");
+    }
+}
+
+#[test]
+fn reset_and_upgrade_have_their_rules() {
+    assert_eq!(
+        problems(&document(
+            "ResetConfiguration",
+            "certificatesDir: x\nunmountFlags: [MNT_FORCE, MNT_NONE]\n"
+        )),
+        [
+            "certificatesDir: Invalid value: \"x\": path is not absolute",
+            "unmountFlags: Invalid value: \"index 1\": unknown unmount flag MNT_NONE",
+        ]
+    );
+    assert_eq!(
+        problems(&document(
+            "UpgradeConfiguration",
+            "apply: {patches: {directory: p}}\nnode: {imagePullPolicy: X}\n"
+        )),
+        [
+            "apply.patches.directory: Invalid value: \"p\": path is not absolute",
+            "node.imagePullPolicy: Invalid value: \"X\": invalid pull policy",
+        ]
+    );
+}
+
+#[test]
+fn long_lives_and_site_local_ranges_are_warned_of() {
+    let text = document(
+        "ClusterConfiguration",
+        "certificateValidityPeriod: 99999h\ncaCertificateValidityPeriod: 90000h\n\
+         networking: {podSubnet: 'fec0:1::/48'}\n",
+    );
+    let mut notices = Vec::new();
+    load::load_init(Source { text: &text, name: "f" }, &options("v1.37.2"), &mut host(), &mut notices)
+        .unwrap();
+    let texts: Vec<&str> = notices.iter().map(|notice| notice.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "WARNING: the subnet fec0:1::/48 contains IPv6 site-local addresses that belong to fec0::/10 which has \
+             been deprecated by rfc3879",
+            "WARNING: certificateValidityPeriod: the value 99999h0m0s is more than the recommended default for \
+             certificate expiration: 8760h0m0s",
+            "WARNING: caCertificateValidityPeriod: the value 90000h0m0s is more than the recommended default for CA \
+             certificate expiration: 87600h0m0s",
+            "WARNING: certificateValidityPeriod: the value 99999h0m0s is more than the caCertificateValidityPeriod: \
+             90000h0m0s",
+        ]
+    );
+}
+
+#[test]
+fn a_token_may_end_at_a_time() {
+    let expires = |ttl: &str| {
+        problems(&document(
+            "InitConfiguration",
+            &format!(
+                "bootstrapTokens: [{{token: abcdef.0123456789abcdef, expires: '2030-01-01T00:00:00Z'{ttl}}}]\n"
+            ),
+        ))
+    };
+    assert!(expires("").is_empty());
+    assert_eq!(
+        expires(", ttl: 1h"),
+        [
+            "bootstrapTokens.0: Invalid value: \"\": the BootstrapToken .TTL and .Expires fields are mutually exclusive"
+        ]
+    );
+}
