@@ -9,12 +9,15 @@ use kubeadm_config::component::{
 use kubeadm_config::documents::{ComponentDocument, KUBE_PROXY_API, KUBELET_API};
 use kubeadm_config::error::{ConfigError, GroupVersionKind, Notice, Place, Placed, Problems, StrictProblem};
 use kubeadm_config::load::{InitConfig, Loaded, Options, Source, init_from_flags, load_init};
-use kubeadm_config::types::{BootstrapToken, EncryptionAlgorithm};
+use kubeadm_config::types::{BootstrapToken, ClusterConfiguration, EncryptionAlgorithm};
 use kubeadm_config::{address, validate};
-use kubeadm_engine::phases::external_ca;
+use kubeadm_engine::phase::{Selection, select};
+use kubeadm_engine::phases::{INIT, external_ca};
 use kubeadm_engine::ports::{Access, Effects};
 use kubeadm_engine::run::{Context, Executor};
 use kubeadm_engine::spec::{ADMIN_CONF, ComponentConfig, Ignored, InitSpec, KUBERNETES, Layout};
+use kubeadm_engine::unsupported;
+use kubeadm_engine::unsupported;
 use kubeadm_pki::{CertificateKey, KeyAlgorithm};
 use kubeadm_release::facts::component_config;
 
@@ -42,16 +45,20 @@ pub(crate) struct Resolved {
 pub(crate) fn init(flags: &Values, needs: Needs, session: &Session) -> Result<Resolved, CommandError> {
     kubeadm_config::flags::check_mixed(flags.names())?;
     let mut notices = Vec::new();
-    let loaded = load(flags, needs, session, &mut notices);
-    let spec = loaded.and_then(|loaded| complete(flags, loaded, session, &mut notices));
+    let resolved = load(flags, needs, session, &mut notices).and_then(|mut loaded| {
+        let skip = match flags.given("skip-phases") && !flags.list("skip-phases").is_empty() {
+            true => flags.list("skip-phases"),
+            false => loaded.config.init.skip_phases.clone(),
+        };
+        let skip = reconcile_addons(&mut loaded.config.cluster, skip);
+        // What cannot be done is refused before a dry run makes its folder.
+        select(INIT, &Selection::Skip(skip.clone()))?;
+        unsupported::check(&loaded.config.cluster)?;
+        let spec = complete(flags, loaded, session, &mut notices)?;
+        Ok(Resolved { spec, skip })
+    });
     session.tell(&notices);
-    let mut spec = spec?;
-    let skip = match flags.given("skip-phases") && !flags.list("skip-phases").is_empty() {
-        true => flags.list("skip-phases"),
-        false => spec.init.skip_phases.clone(),
-    };
-    let skip = reconcile_addons(&mut spec, skip);
-    Ok(Resolved { spec, skip })
+    resolved
 }
 
 /// Loads the configuration of `init` from the file, or from the flags where there is none.
@@ -111,6 +118,7 @@ fn complete(
     let fx = &session.fx;
     let (kubelet, kube_proxy) = components(&loaded, notices)?;
     let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
+    unsupported::check(&cluster)?;
     let on = |name: &str| flags.given(name) && flags.bool(name);
     let list = |name: &str| if flags.given(name) { flags.list(name) } else { Vec::new() };
     let ignored = validate::ignored_preflight_errors(
@@ -185,18 +193,18 @@ pub(crate) fn context(spec: &InitSpec) -> Context {
 }
 
 /// `dns.disabled` and `proxy.disabled` mean the same as leaving out the add-on, and the other way round.
-fn reconcile_addons(spec: &mut InitSpec, mut skip: Vec<String>) -> Vec<String> {
+fn reconcile_addons(cluster: &mut ClusterConfiguration, mut skip: Vec<String>) -> Vec<String> {
     let skipped = |path: &str| skip.iter().any(|s| s.to_lowercase().trim_end_matches('/') == path);
     let all = skipped("addon");
     let (dns, proxy) = (all || skipped("addon/coredns"), all || skipped("addon/kube-proxy"));
-    if spec.cluster.dns.disabled && !dns {
+    if cluster.dns.disabled && !dns {
         skip.push("addon/coredns".into());
     }
-    if spec.cluster.proxy.disabled && !proxy {
+    if cluster.proxy.disabled && !proxy {
         skip.push("addon/kube-proxy".into());
     }
-    spec.cluster.dns.disabled |= dns;
-    spec.cluster.proxy.disabled |= proxy;
+    cluster.dns.disabled |= dns;
+    cluster.proxy.disabled |= proxy;
     skip
 }
 

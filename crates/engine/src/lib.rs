@@ -19,4 +19,5 @@ pub mod resource;
 pub mod rootless;
 pub mod run;
 pub mod spec;
+pub mod unsupported;
 pub mod wait;
