@@ -17,7 +17,6 @@ use kubeadm_engine::ports::{Access, Effects};
 use kubeadm_engine::run::{Context, Executor};
 use kubeadm_engine::spec::{ADMIN_CONF, ComponentConfig, Ignored, InitSpec, KUBERNETES, Layout};
 use kubeadm_engine::unsupported;
-use kubeadm_engine::unsupported;
 use kubeadm_pki::{CertificateKey, KeyAlgorithm};
 use kubeadm_release::facts::component_config;
 
@@ -118,7 +117,6 @@ fn complete(
     let fx = &session.fx;
     let (kubelet, kube_proxy) = components(&loaded, notices)?;
     let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
-    unsupported::check(&cluster)?;
     let on = |name: &str| flags.given(name) && flags.bool(name);
     let list = |name: &str| if flags.given(name) { flags.list(name) } else { Vec::new() };
     let ignored = validate::ignored_preflight_errors(
