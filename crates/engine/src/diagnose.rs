@@ -124,8 +124,12 @@ pub async fn kubelet(view: View<'_>, since: Duration) -> Vec<Finding> {
     }
     let (state, advice) = match state {
         ServiceState::Running | ServiceState::Unknown => return Vec::new(),
-        ServiceState::Missing => ("is not installed as a service", "install the kubelet package and run init again"),
-        ServiceState::Masked => ("is masked and cannot start", "run `systemctl unmask kubelet` and run init again"),
+        ServiceState::Missing => {
+            ("is not installed as a service", "install the kubelet package and run init again")
+        }
+        ServiceState::Masked => {
+            ("is masked and cannot start", "run `systemctl unmask kubelet` and run init again")
+        }
         ServiceState::Stopped => {
             ("is stopped", "find out what stops it (`systemctl status kubelet`) and run init again")
         }
@@ -133,7 +137,9 @@ pub async fn kubelet(view: View<'_>, since: Duration) -> Vec<Finding> {
             let journal = view.services.journal("kubelet", JOURNAL_LINES).await;
             let log = telling(&journal);
             let (meaning, advice) = known(&log)
-                .map_or(("keeps failing", "correct what its log says and run init again"), |(m, a, _)| (m, a));
+                .map_or(("keeps failing", "correct what its log says and run init again"), |(m, a, _)| {
+                    (m, a)
+                });
             return vec![Finding {
                 subject: subject(),
                 state: format!("{meaning} ({detail})"),
@@ -291,7 +297,8 @@ async fn absent(
             subject: component.into(),
             state: format!("has no container: its image {image} is not there and cannot be pulled"),
             log: lines.into_iter().rev().take(1).collect(),
-            advice: "correct the image (imageRepository, imageTag, patches) or load it, then run init again".into(),
+            advice: "correct the image (imageRepository, imageTag, patches) or load it, then run init again"
+                .into(),
         });
     }
     let sandbox: Vec<String> = journal
@@ -301,8 +308,8 @@ async fn absent(
         .collect();
     if sandbox.len() >= 2 || (final_look && !sandbox.is_empty()) {
         let log = telling(&sandbox);
-        let (meaning, advice) =
-            known(&log).map_or(("cannot be given a sandbox", "correct what the log says"), |(m, a, _)| (m, a));
+        let (meaning, advice) = known(&log)
+            .map_or(("cannot be given a sandbox", "correct what the log says"), |(m, a, _)| (m, a));
         return Some(Finding {
             subject: if meaning.starts_with("and ") { "kubelet".into() } else { component.into() },
             state: meaning.into(),

@@ -70,9 +70,9 @@ impl Files for DryFiles {
             self.now(dir).map_or(Ok(None), |p| self.real.list(&p))?.into_iter().flatten().collect();
         let written = lock(&self.written);
         names.extend(
-            written
-                .keys()
-                .filter_map(|p| Some(p.strip_prefix(dir).ok()?.iter().next()?.to_string_lossy().into_owned())),
+            written.keys().filter_map(|p| {
+                Some(p.strip_prefix(dir).ok()?.iter().next()?.to_string_lossy().into_owned())
+            }),
         );
         let known = self.real.exists(dir) || !names.is_empty();
         Ok(known.then(|| names.into_iter().collect()))

@@ -183,9 +183,11 @@ pub struct Selector {
 impl Selector {
     /// Whether an object has the labels; only `key=value` terms are known here.
     pub fn matches_labels(&self, object: &Value) -> bool {
-        self.labels.iter().flat_map(|l| l.split(',')).filter_map(|term| term.split_once('=')).all(
-            |(key, value)| object["metadata"]["labels"][key].as_str() == Some(value),
-        )
+        self.labels
+            .iter()
+            .flat_map(|l| l.split(','))
+            .filter_map(|term| term.split_once('='))
+            .all(|(key, value)| object["metadata"]["labels"][key].as_str() == Some(value))
     }
 }
 
@@ -195,8 +197,12 @@ pub trait Api: Send + Sync {
     /// One object, `None` if it does not exist.
     async fn get(&self, resource: Resource, namespace: &str, name: &str) -> Result<Option<Value>, ApiError>;
     /// All objects that match, without the list around them.
-    async fn list(&self, resource: Resource, namespace: &str, selector: &Selector)
-    -> Result<Vec<Value>, ApiError>;
+    async fn list(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        selector: &Selector,
+    ) -> Result<Vec<Value>, ApiError>;
     /// The body of `GET path`, such as `/livez`.
     async fn get_path(&self, path: &str) -> Result<String, ApiError>;
 }

@@ -316,7 +316,8 @@ impl<'a> Executor<'a> {
         let create = || self.retry("create", resource, namespace, name, || api.create(resource, object));
         let update = || self.retry("update", resource, namespace, name, || api.update(resource, object));
         let get = || self.retry("get", resource, namespace, name, || api.get(resource, namespace, name));
-        let exists = |e: &ActionError| matches!(e, ActionError::Api { source: ApiError::AlreadyExists(_), .. });
+        let exists =
+            |e: &ActionError| matches!(e, ActionError::Api { source: ApiError::AlreadyExists(_), .. });
         match how {
             Apply::CreateOnly => create().await.map(drop),
             Apply::CreateOrUpdate => match create().await {
@@ -331,15 +332,14 @@ impl<'a> Executor<'a> {
                 other => other.map(drop),
             },
             Apply::CreateOrMerge => match create().await {
-                Err(error) if exists(&error) => {
-                    self.retry("update", resource, namespace, name, || async {
+                Err(error) if exists(&error) => self
+                    .retry("update", resource, namespace, name, || async {
                         let mut current = api.get(resource, namespace, name).await?.unwrap_or_default();
                         merge_data(&mut current, object);
                         api.update(resource, &current).await
                     })
                     .await
-                    .map(drop)
-                }
+                    .map(drop),
                 other => other.map(drop),
             },
             Apply::CreateOrRetain => match get().await? {
@@ -360,7 +360,8 @@ impl<'a> Executor<'a> {
     async fn with_owners(&self, object: &Value) -> Result<Value, ActionError> {
         let mut object = object.clone();
         let namespace = identity(&object).0.to_owned();
-        for owner in object["metadata"].get_mut("ownerReferences").and_then(Value::as_array_mut).into_iter().flatten()
+        for owner in
+            object["metadata"].get_mut("ownerReferences").and_then(Value::as_array_mut).into_iter().flatten()
         {
             let Some(resource) = Resource::of(owner).filter(|_| owner["uid"] == "") else { continue };
             let name = owner["name"].as_str().unwrap_or_default().to_owned();
@@ -419,7 +420,8 @@ impl<'a> Executor<'a> {
         // A node that never gets there is an error: upstream reports success (quirk 9).
         self.retry("patch", NODES, "", name, || async {
             let node = api.get(NODES, "", name).await?;
-            let node = node.ok_or_else(|| ApiError::Unreachable(format!("node {name:?} has not registered")))?;
+            let node =
+                node.ok_or_else(|| ApiError::Unreachable(format!("node {name:?} has not registered")))?;
             if node["metadata"]["labels"]["kubernetes.io/hostname"].is_null() {
                 let text = format!("node {name:?} has no label kubernetes.io/hostname yet");
                 return Err(ApiError::Unreachable(text));
@@ -454,7 +456,9 @@ impl<'a> Executor<'a> {
         let end = self.fx.clock.elapsed() + self.context.api_limit;
         let mut pause = Duration::from_millis(50);
         let breakglass = self.fx.files.exists(super_admin).then(|| {
-            self.fx.cluster.writer(&Access { kubeconfig: super_admin.to_owned(), ..self.context.access.clone() })
+            self.fx
+                .cluster
+                .writer(&Access { kubeconfig: super_admin.to_owned(), ..self.context.access.clone() })
         });
         let mut as_super = false;
         loop {

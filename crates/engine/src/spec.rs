@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_flat() {
-        let real = Layout { pki: "/etc/kubernetes/pki".into(), kubeconfigs: KUBERNETES.into(), landing: None };
+        let real =
+            Layout { pki: "/etc/kubernetes/pki".into(), kubeconfigs: KUBERNETES.into(), landing: None };
         let dry = Layout { landing: Some("/tmp/d".into()), ..real.clone() };
         let shown = |p: &str| dry.shown(Path::new(p)).display().to_string();
         assert_eq!(real.shown(Path::new("/etc/kubernetes/pki")), Path::new("/etc/kubernetes/pki"));

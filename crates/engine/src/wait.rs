@@ -100,7 +100,8 @@ async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -
         return Ok(());
     };
     let limit = go_seconds(wait.kubelet_limit);
-    output.say(&format!("[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to {limit}"));
+    output
+        .say(&format!("[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to {limit}"));
     let start = view.clock.elapsed();
     let (mut pause, mut next_look) = (QUICK, start + LOOK);
     loop {
@@ -150,8 +151,9 @@ async fn components(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output
         let mut still = Vec::new();
         for (component, answer) in pending.into_iter().zip(answers) {
             match answer {
-                Ok(()) => output
-                    .say(&format!("[control-plane-check] {} is healthy after {took}", component.name)),
+                Ok(()) => {
+                    output.say(&format!("[control-plane-check] {} is healthy after {took}", component.name))
+                }
                 Err(reason) => {
                     failures.push(format!("{} check failed at {}: {reason}", component.name, component.url));
                     still.push(component);

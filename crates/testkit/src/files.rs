@@ -137,11 +137,11 @@ impl WriteFiles for MemoryFiles {
 
     fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError> {
         self.spend(path)?;
-        self.changed(path);
-        for (p, entry) in self.lock().iter_mut() {
-            if p.starts_with(path) {
-                entry.owner = (owner.uid, owner.gid);
-                entry.mode = mode.unwrap_or(entry.mode);
+        for (p, entry) in self.lock().iter_mut().filter(|(p, _)| p.starts_with(path)) {
+            let wanted = ((owner.uid, owner.gid), mode.unwrap_or(entry.mode));
+            if (entry.owner, entry.mode) != wanted {
+                (entry.owner, entry.mode) = wanted;
+                self.changed(p);
             }
         }
         Ok(())

@@ -2,9 +2,21 @@
 
 mod checks;
 mod dry_run;
+mod failures;
 mod init;
+mod rerun;
 
 use crate::scenario::Scenario;
 
 /// All scenarios in the order in which they run.
-pub const ALL: &[&Scenario] = &[&init::NEWEST, &init::OLDEST, &dry_run::SCENARIO];
+pub const ALL: &[&Scenario] = &[
+    &init::NEWEST,
+    &init::OLDEST,
+    &dry_run::SCENARIO,
+    &failures::SCENARIO,
+    &rerun::HEALTHY,
+    &failures::MORE,
+    &failures::OLD,
+    &rerun::KILLED,
+    &rerun::OLD,
+];

@@ -22,8 +22,6 @@ pub(crate) fn run(call: &Call<'_>) -> Result<(), CommandError> {
     let needs = Needs { version: true, runtime: true };
     let Resolved { spec, skip } = resolve::init(&call.flags, needs, &session)?;
     let selection = Selection::Skip(skip);
-    // A wrong name in --skip-phases is told before the first line.
-    select(INIT, &selection)?;
     session.fx.output.say(&format!("[init] Using Kubernetes version: {}", spec.version));
     execute(&spec, &selection, &session)
 }

@@ -8,8 +8,12 @@ use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 use kubeadm_config::address::parse_endpoint;
-use kubeadm_pki::existing::{Authority, Existing, ExistingError, Files as Found, ServiceAccountFiles, Wanted};
-use kubeadm_pki::inventory::{CertificateSpec, Dates, InventoryFacts, SERVICE_ACCOUNT_BASE, SanInputs, SanKind};
+use kubeadm_pki::existing::{
+    Authority, Existing, ExistingError, Files as Found, ServiceAccountFiles, Wanted,
+};
+use kubeadm_pki::inventory::{
+    CertificateSpec, Dates, InventoryFacts, SERVICE_ACCOUNT_BASE, SanInputs, SanKind,
+};
 use kubeadm_pki::{CertForm, IssueError, KeyError, PrivateKey, Sans, Usage, issue, self_signed_ca};
 use kubeadm_release::facts::certificates::{Administrators, AuthorityNames};
 
@@ -259,9 +263,7 @@ fn ca(spec: &InitSpec, view: View<'_>, item: &'static CertificateSpec) -> Result
     let write = pair
         .write(certificate.to_pem(), &key)
         .map_err(|source| CertsError::Key { base: item.base, source })?;
-    Ok(vec![
-        Step::new(write).saying(format!("[certs] Generating {:?} certificate and key", item.base)),
-    ])
+    Ok(vec![Step::new(write).saying(format!("[certs] Generating {:?} certificate and key", item.base))])
 }
 
 fn leaf(
@@ -314,8 +316,7 @@ fn leaf(
     let write = pair
         .write(certificate.to_pem(), &key)
         .map_err(|source| CertsError::Key { base: item.base, source })?;
-    let mut step =
-        Step::new(write).saying(format!("[certs] Generating {:?} certificate and key", item.base));
+    let mut step = Step::new(write).saying(format!("[certs] Generating {:?} certificate and key", item.base));
     if item.usages.contains(&Usage::Server) {
         let ips: Vec<String> = request.ips.iter().map(ToString::to_string).collect();
         step = step.done(format!(
@@ -329,11 +330,7 @@ fn leaf(
     Ok(steps)
 }
 
-pub(crate) fn new_key(
-    spec: &InitSpec,
-    view: View<'_>,
-    base: &'static str,
-) -> Result<PrivateKey, CertsError> {
+pub(crate) fn new_key(spec: &InitSpec, view: View<'_>, base: &'static str) -> Result<PrivateKey, CertsError> {
     view.keys.generate(spec.algorithm).map_err(|source| CertsError::Key { base, source })
 }
 

@@ -20,7 +20,10 @@ pub fn plan_folder<'a>(spec: &'a InitSpec, _: View<'a>) -> BoxFuture<'a, Result<
 }
 
 /// Plans kube-apiserver.
-pub fn plan_apiserver<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+pub fn plan_apiserver<'a>(
+    spec: &'a InitSpec,
+    view: View<'a>,
+) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(component(spec, view, Component::ApiServer))
 }
 
@@ -33,7 +36,10 @@ pub fn plan_controller_manager<'a>(
 }
 
 /// Plans kube-scheduler.
-pub fn plan_scheduler<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+pub fn plan_scheduler<'a>(
+    spec: &'a InitSpec,
+    view: View<'a>,
+) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(component(spec, view, Component::Scheduler))
 }
 

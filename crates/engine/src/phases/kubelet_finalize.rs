@@ -40,10 +40,11 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
             return Ok(Vec::new());
         }
         let extra = &spec.init.node_registration.kubelet_extra_args;
-        let directory = extra.iter().rev().find(|a| a.name == "cert-dir").map_or_else(
-            || Path::new(KUBELET).join("pki"),
-            |a| PathBuf::from(&a.value),
-        );
+        let directory = extra
+            .iter()
+            .rev()
+            .find(|a| a.name == "cert-dir")
+            .map_or_else(|| Path::new(KUBELET).join("pki"), |a| PathBuf::from(&a.value));
         let pem = directory.join("kubelet-client-current.pem");
         if !view.files.exists(&pem) {
             tracing::debug!(path = %pem.display(), "no rotatable certificate yet");
@@ -78,7 +79,9 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
                 verb: ServiceVerb::Restart,
                 service: "kubelet",
                 warning: "[kubelet-finalize] WARNING: unable to restart the kubelet service".into(),
-                advice: Some("[kubelet-finalize] Please ensure kubelet is reloaded and running manually.".into()),
+                advice: Some(
+                    "[kubelet-finalize] Please ensure kubelet is reloaded and running manually.".into(),
+                ),
             }),
         ])
     })

@@ -57,7 +57,8 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         let patched = patches.apply(Target::KubeletConfiguration, config)?;
         let mut said = patched.steps;
         config = patched.value;
-        let says = |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
+        let says =
+            |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
         if spec.release.kubelet.instance_config {
             // The endpoint is the last patch: neither the configuration nor a patch can set this field.
             let socket = &spec.init.node_registration.cri_socket;
@@ -78,7 +79,8 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         files.push(file);
 
         let unchanged = {
-            let same = |f: &NewFile| matches!(view.files.read(&f.path), Ok(Some(content)) if content == f.content);
+            let same =
+                |f: &NewFile| matches!(view.files.read(&f.path), Ok(Some(content)) if content == f.content);
             files.iter().all(same) && view.services.active("kubelet").await
         };
         if !unchanged {

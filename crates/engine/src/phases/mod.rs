@@ -77,7 +77,17 @@ const fn leaf(
     flags: &'static [&'static str],
     plan: crate::phase::Plan<InitSpec>,
 ) -> Phase<InitSpec> {
-    Phase { name, aliases: &[], about, details: "", flags, plan: Some(plan), applies: always, children: &[], all: None }
+    Phase {
+        name,
+        aliases: &[],
+        about,
+        details: "",
+        flags,
+        plan: Some(plan),
+        applies: always,
+        children: &[],
+        all: None,
+    }
 }
 
 /// A group with its own work.
@@ -272,8 +282,18 @@ pub static INIT: &[Phase<InitSpec>] = &[
             "Upload the kubeadm and kubelet configuration to a ConfigMap",
             None,
             &[
-                leaf("kubeadm", "Upload the kubeadm ClusterConfiguration to a ConfigMap", UPLOAD, upload_config::plan_kubeadm),
-                leaf("kubelet", "Upload the kubelet configuration config to a ConfigMap", UPLOAD, upload_config::plan_kubelet),
+                leaf(
+                    "kubeadm",
+                    "Upload the kubeadm ClusterConfiguration to a ConfigMap",
+                    UPLOAD,
+                    upload_config::plan_kubeadm,
+                ),
+                leaf(
+                    "kubelet",
+                    "Upload the kubelet configuration config to a ConfigMap",
+                    UPLOAD,
+                    upload_config::plan_kubelet,
+                ),
             ],
             Some(UPLOAD),
         )
@@ -365,24 +385,59 @@ pub static INIT: &[Phase<InitSpec>] = &[
             "service-dns-domain",
         ]),
     ),
-    leaf("show-join-command", "Show the join command for control-plane and worker node", &[], show_join_command::plan),
+    leaf(
+        "show-join-command",
+        "Show the join command for control-plane and worker node",
+        &[],
+        show_join_command::plan,
+    ),
 ];
 
 /// The certificates in order of work. cmd/kubeadm/app/phases/certs/certlist.go, 1.37.
 static CERTS: &[Phase<InitSpec>] = &[
-    leaf("ca", "Generate the self-signed Kubernetes CA to provision identities for other Kubernetes components", CERT, certs::plan_ca),
-    leaf("apiserver", "Generate the certificate for serving the Kubernetes API", CERT_APISERVER, certs::plan_apiserver),
+    leaf(
+        "ca",
+        "Generate the self-signed Kubernetes CA to provision identities for other Kubernetes components",
+        CERT,
+        certs::plan_ca,
+    ),
+    leaf(
+        "apiserver",
+        "Generate the certificate for serving the Kubernetes API",
+        CERT_APISERVER,
+        certs::plan_apiserver,
+    ),
     leaf(
         "apiserver-kubelet-client",
         "Generate the certificate for the API server to connect to kubelet",
         CERT,
         certs::plan_apiserver_kubelet_client,
     ),
-    leaf("front-proxy-ca", "Generate the self-signed CA to provision identities for front proxy", CERT, certs::plan_front_proxy_ca),
-    leaf("front-proxy-client", "Generate the certificate for the front proxy client", CERT, certs::plan_front_proxy_client),
-    leaf("etcd-ca", "Generate the self-signed CA to provision identities for etcd", CERT, certs::plan_etcd_ca),
+    leaf(
+        "front-proxy-ca",
+        "Generate the self-signed CA to provision identities for front proxy",
+        CERT,
+        certs::plan_front_proxy_ca,
+    ),
+    leaf(
+        "front-proxy-client",
+        "Generate the certificate for the front proxy client",
+        CERT,
+        certs::plan_front_proxy_client,
+    ),
+    leaf(
+        "etcd-ca",
+        "Generate the self-signed CA to provision identities for etcd",
+        CERT,
+        certs::plan_etcd_ca,
+    ),
     leaf("etcd-server", "Generate the certificate for serving etcd", CERT, certs::plan_etcd_server),
-    leaf("etcd-peer", "Generate the certificate for etcd nodes to communicate with each other", CERT, certs::plan_etcd_peer),
+    leaf(
+        "etcd-peer",
+        "Generate the certificate for etcd nodes to communicate with each other",
+        CERT,
+        certs::plan_etcd_peer,
+    ),
     leaf(
         "etcd-healthcheck-client",
         "Generate the certificate for liveness probes to healthcheck etcd",
@@ -395,5 +450,10 @@ static CERTS: &[Phase<InitSpec>] = &[
         CERT,
         certs::plan_apiserver_etcd_client,
     ),
-    leaf("sa", "Generate a private key for signing service account tokens along with its public key", CERT, certs::plan_sa),
+    leaf(
+        "sa",
+        "Generate a private key for signing service account tokens along with its public key",
+        CERT,
+        certs::plan_sa,
+    ),
 ];

@@ -23,7 +23,13 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         let mut manifests: Vec<_> = COMPONENTS.iter().map(|c| spec.layout.manifest(c.name)).collect();
         let components = COMPONENTS
             .iter()
-            .map(|c| Ok(ComponentHealth { name: c.name.into(), url: c.url(spec, view)?, with_credentials: c.is_api() }))
+            .map(|c| {
+                Ok(ComponentHealth {
+                    name: c.name.into(),
+                    url: c.url(spec, view)?,
+                    with_credentials: c.is_api(),
+                })
+            })
             .collect::<Result<_, PhaseError>>()?;
         let shown = manifests.iter().cloned().chain([config_file(), env_file()]).collect();
         if spec.local_etcd() {
@@ -108,7 +114,8 @@ impl Component {
         let path = probe["path"].as_str().unwrap_or("/healthz");
         Ok(match served {
             None => {
-                let address = flag(self.address_flag).map_or(spec.advertise_address.to_string(), str::to_owned);
+                let address =
+                    flag(self.address_flag).map_or(spec.advertise_address.to_string(), str::to_owned);
                 let port = flag("secure-port").and_then(|p| p.parse().ok()).unwrap_or(spec.bind_port());
                 format!("https://{}{path}", join_host_port(&address, port))
             }

@@ -2,8 +2,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their own fixtures")]
 
 mod case;
+mod cluster;
 mod manifests;
+mod objects;
 mod preflight;
 mod wish;
 mod workflow;
-mod objects;

@@ -1,0 +1,209 @@
+//! What the phases that speak to the cluster do on a machine and in a cluster in memory.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::executor::block_on;
+use kubeadm_engine::phase::Selection;
+use kubeadm_engine::phases::INIT;
+use kubeadm_engine::ports::WriteApi;
+use kubeadm_engine::resource::{CONFIG_MAPS, DEPLOYMENTS, SECRETS};
+use kubeadm_engine::run::Context;
+use kubeadm_engine::spec::InitSpec;
+use kubeadm_pki::{Certificate, CertificateKey};
+use kubeadm_testkit::MemoryHost;
+use serde_json::{Value, json};
+
+use crate::objects::{Case, RECORDED};
+
+/// The spec of a recorded case of the newest minor, for a real run.
+fn recorded(name: &str) -> InitSpec {
+    let (minor, client, _) = RECORDED[4];
+    let name = format!("1.{minor}/{name}");
+    let case = Case::all(minor, client).into_iter().find(|case| case.name == name).unwrap();
+    let mut spec = case.spec().0;
+    spec.layout.landing = None;
+    spec
+}
+
+/// Runs phases one after the other, on a machine and a cluster in memory.
+fn run(spec: &InitSpec, host: &MemoryHost, phases: &[&str]) {
+    let context = Context {
+        access: spec.access.clone(),
+        socket: String::new(),
+        api_limit: Duration::from_secs(1),
+        dry: false,
+    };
+    let effects = host.effects();
+    for phase in phases {
+        let only = Selection::Only((*phase).to_owned());
+        block_on(kubeadm_engine::run::run(INIT, &only, spec, &context, &effects)).unwrap();
+    }
+}
+
+#[test]
+fn the_closing_text_is_as_recorded() {
+    let (minor, client, count) = RECORDED[4];
+    let mut compared = 0;
+    for case in Case::all(minor, client).iter().filter(|case| case.is_comparable()) {
+        let (spec, _) = case.spec();
+        let host = MemoryHost::default();
+        run(
+            &spec,
+            &host,
+            &["certs/ca", "kubeconfig/admin", "upload-certs", "bootstrap-token", "show-join-command"],
+        );
+        let said = host.output.said().join("\n");
+        let ours = &said[said.find("\nYour Kubernetes control-plane").unwrap()..];
+        let recorded = case.text("stdout.txt").replace("<dir>", "/etc/kubernetes");
+        let theirs = &recorded[recorded.find("\nYour Kubernetes control-plane").unwrap()..];
+        let ca = host.files.text("/etc/kubernetes/pki/ca.crt").unwrap();
+        let pin = Certificate::from_pem(ca.as_bytes()).unwrap().pin();
+        assert_eq!(ours.replace(&pin, "sha256:<pin>").trim_end(), theirs.trim_end(), "{}", case.name);
+        compared += 1;
+    }
+    assert_eq!(compared, count);
+}
+
+#[test]
+fn uploaded_certificates_are_sealed_and_belong_to_a_token() {
+    let mut spec = recorded("flags-ha");
+    let host = MemoryHost::default();
+    run(&spec, &host, &["certs/ca", "certs/sa", "kubeconfig/admin", "upload-certs"]);
+    let secret = host.cluster.object(SECRETS, "kube-system", "kubeadm-certs").unwrap();
+    let owner = &secret["metadata"]["ownerReferences"][0];
+    let token = host.cluster.object(SECRETS, "kube-system", owner["name"].as_str().unwrap()).unwrap();
+    assert_eq!(owner["uid"], token["metadata"]["uid"]);
+    let key = CertificateKey::parse(spec.certificate_key.as_deref().unwrap()).unwrap();
+    for (name, file) in [("ca.key", "ca.key"), ("sa.pub", "sa.pub")] {
+        let sealed = STANDARD.decode(secret["data"][name].as_str().unwrap()).unwrap();
+        let content = host.files.text(format!("/etc/kubernetes/pki/{file}")).unwrap();
+        assert_eq!(*key.open(&sealed).unwrap(), content.into_bytes());
+    }
+    // There is none of these files, so there is no value.
+    assert_eq!(secret["data"]["front-proxy-ca.key"], Value::Null);
+}
+
+#[test]
+fn a_control_plane_without_root_owns_its_files() {
+    let mut spec = recorded("flags-defaults");
+    spec.cluster.feature_gates.insert("RootlessControlPlane".into(), true);
+    let host = MemoryHost::default();
+    host.files.put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n", 0o644);
+    host.files.put("/etc/group", "root:x:0:\n", 0o644);
+    run(&spec, &host, &["certs", "kubeconfig", "etcd", "control-plane"]);
+    let owner = |path: &str| {
+        let entry = host.files.all()[&PathBuf::from(path)].clone();
+        (entry.owner.0, entry.owner.1, entry.mode)
+    };
+    // etcd is written first and so has the first ids.
+    assert_eq!(owner("/etc/kubernetes/pki/etcd/server.key"), (100, 100, 0o600));
+    assert_eq!(owner("/etc/kubernetes/pki/apiserver.key"), (101, 101, 0o600));
+    assert_eq!(owner("/etc/kubernetes/pki/sa.key"), (0, 104, 0o640));
+    assert_eq!(owner("/etc/kubernetes/scheduler.conf"), (103, 103, 0o600));
+    let manifest = host.files.text("/etc/kubernetes/manifests/kube-apiserver.yaml").unwrap();
+    let pod = kubeadm_yaml::parse_value(&manifest, "manifest").unwrap();
+    assert_eq!(pod["spec"]["securityContext"]["runAsUser"], 101);
+    assert_eq!(pod["spec"]["securityContext"]["supplementalGroups"], json!([104]));
+}
+
+#[test]
+fn patches_are_listed_once_and_applied() {
+    let mut spec = recorded("flags-defaults");
+    spec.patches = Some("/p".into());
+    let host = MemoryHost::default();
+    host.files.put("/p/kube-scheduler0.yaml", "spec: {priority: 7}", 0o644);
+    host.files.put("/p/corednsdeployment+merge.json", "{\"spec\": {\"replicas\": 5}}", 0o644);
+    run(&spec, &host, &["control-plane"]);
+    let patches: Vec<String> =
+        host.output.said().into_iter().filter(|line| line.starts_with("[patches]")).collect();
+    assert_eq!(
+        patches,
+        [
+            "[patches] Reading patches from path \"/p\"",
+            "[patches] Found the following patch files: [corednsdeployment+merge.json kube-scheduler0.yaml]",
+            "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kube-scheduler\"",
+        ]
+    );
+    let manifest = host.files.text("/etc/kubernetes/manifests/kube-scheduler.yaml").unwrap();
+    assert!(manifest.contains("\n  priority: 7\n"), "{manifest}");
+    run(&spec, &host, &["addon/coredns"]);
+    let deployment = host.cluster.object(DEPLOYMENTS, "kube-system", "coredns").unwrap();
+    assert_eq!(deployment["spec"]["replicas"], 5);
+    let printed = kubeadm_engine::phases::addon::print_coredns(&spec, host.view().files).unwrap();
+    assert!(
+        printed.starts_with("---\napiVersion: apps/v1\n") && printed.contains("replicas: 5"),
+        "{printed}"
+    );
+    let kinds = printed.lines().filter(|line| line.starts_with("kind: ")).collect::<Vec<_>>();
+    assert_eq!(
+        kinds.join(" "),
+        "kind: Deployment kind: ConfigMap kind: Service kind: ClusterRole kind: ClusterRoleBinding kind: ServiceAccount"
+    );
+}
+
+/// A cluster with a CoreDNS of this version that reads this Corefile.
+fn cluster_with(corefile: &str, tag: &str) -> MemoryHost {
+    let host = MemoryHost::default();
+    let map = json!({ "metadata": { "name": "coredns", "namespace": "kube-system" }, "data": { "Corefile": corefile } });
+    block_on(host.cluster.create(CONFIG_MAPS, &map)).unwrap();
+    let deployment = json!({
+        "metadata": { "name": "coredns", "namespace": "kube-system", "labels": { "k8s-app": "kube-dns" } },
+        "spec": { "replicas": 3, "template": { "spec": {
+            "containers": [{ "name": "coredns", "image": format!("r.example.com/coredns:{tag}") }],
+            "volumes": [{ "name": "config-volume", "configMap": { "name": "coredns" } }],
+        } } },
+    });
+    block_on(host.cluster.create(DEPLOYMENTS, &deployment)).unwrap();
+    host
+}
+
+fn corefile(host: &MemoryHost) -> Value {
+    host.cluster.object(CONFIG_MAPS, "kube-system", "coredns").unwrap()["data"].clone()
+}
+
+const OWN: &str = ".:53 {\n    kubernetes cluster.local {\n       upstream\n    }\n    forward . 192.0.2.53\n    loop\n    ready\n}\n";
+
+#[test]
+fn a_corefile_of_the_user_is_kept() {
+    let spec = recorded("flags-defaults");
+    let host = cluster_with(OWN, spec.release.images.coredns);
+    run(&spec, &host, &["addon/coredns"]);
+    assert_eq!(corefile(&host), json!({ "Corefile": OWN }));
+    let deployment = host.cluster.object(DEPLOYMENTS, "kube-system", "coredns").unwrap();
+    assert_eq!(deployment["spec"]["replicas"], 3);
+}
+
+#[test]
+fn a_corefile_that_coredns_would_refuse_is_rewritten() {
+    let spec = recorded("flags-defaults");
+    let host = cluster_with(OWN, "1.6.9");
+    run(&spec, &host, &["addon/coredns"]);
+    let data = corefile(&host);
+    assert_eq!(data["Corefile-backup"], OWN);
+    let new = data["Corefile"].as_str().unwrap();
+    assert!(!new.contains("upstream") && new.contains("max_concurrent 1000"), "{new}");
+    assert!(host.output.said().contains(&"[addons] Migrating CoreDNS Corefile".to_owned()));
+    let deployment = host.cluster.object(DEPLOYMENTS, "kube-system", "coredns").unwrap();
+    let volume = &deployment["spec"]["template"]["spec"]["volumes"][0];
+    assert_eq!(volume["configMap"]["items"][0]["key"], "Corefile");
+}
+
+#[test]
+fn a_corefile_that_is_not_understood_keeps_its_coredns() {
+    let spec = recorded("flags-defaults");
+    let text = ".:53 {\n    import zones\n}\n";
+    let host = cluster_with(text, "1.6.9");
+    run(&spec, &host, &["addon/coredns"]);
+    assert_eq!(corefile(&host), json!({ "Corefile": text }));
+    let deployment = host.cluster.object(DEPLOYMENTS, "kube-system", "coredns").unwrap();
+    let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, "r.example.com/coredns:1.6.9");
+    let warned = host.output.warned().join(" ");
+    assert!(
+        warned.contains("the CoreDNS Configuration was not migrated: line 2 of the Corefile uses a snippet"),
+        "{warned}"
+    );
+}

@@ -1,0 +1,105 @@
+//! Init again: on a healthy node, and after being killed in the middle. Both end in a working cluster without a reset.
+
+use std::time::{Duration, Instant};
+
+use crate::command::wait_for;
+use crate::error::check;
+use crate::node::Node;
+use crate::scenario::{Context, Scenario};
+use crate::{Result, cluster, progress};
+
+pub(super) const HEALTHY: Scenario = Scenario {
+    name: "rerun",
+    about: "a second init on a healthy node changes nothing and succeeds; one killed early converges",
+    release: "v1.37.2",
+    default: true,
+    ours_only: true,
+    run: |context| {
+        healthy(context)?;
+        killed(context, &POINTS[1])
+    },
+};
+
+pub(super) const KILLED: Scenario = Scenario {
+    name: "rerun-killed",
+    about: "an init killed at any of several points converges when run again",
+    release: "v1.37.2",
+    default: false,
+    ours_only: true,
+    run: |context| POINTS.iter().try_for_each(|point| killed(context, point)),
+};
+
+pub(super) const OLD: Scenario = Scenario {
+    name: "rerun-v1.13",
+    about: "the same for v1.13",
+    release: "v1.13.12",
+    default: false,
+    ours_only: true,
+    run: |context| {
+        healthy(context)?;
+        POINTS.iter().try_for_each(|point| killed(context, point))
+    },
+};
+
+/// When to kill: as soon as the node has this.
+struct Point {
+    about: &'static str,
+    script: &'static str,
+}
+
+const POINTS: &[Point] = &[
+    Point { about: "the first certificate is there", script: "test -e /etc/kubernetes/pki/ca.crt" },
+    Point { about: "the first manifest is there", script: "ls /etc/kubernetes/manifests/*.yaml" },
+    Point { about: "the kubelet has its configuration", script: "test -e /var/lib/kubelet/config.yaml" },
+    Point { about: "the API server answers", script: "curl -sko /dev/null https://127.0.0.1:6443/livez" },
+    Point {
+        about: "kubeadm's configuration is in the cluster",
+        script: "kubectl --kubeconfig /etc/kubernetes/super-admin.conf -n kube-system get configmap kubeadm-config || \
+                 kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system get configmap kubeadm-config",
+    },
+];
+
+/// Digests of what a second init must leave alone.
+fn keys(node: &Node) -> Result<String> {
+    node.script("find /etc/kubernetes/pki /etc/kubernetes/*.conf /etc/kubernetes/manifests -type f | sort | xargs sha256sum")
+}
+
+fn healthy(context: &Context<'_>) -> Result<()> {
+    let node = context.node("again")?;
+    context.init(&node, &[])?;
+    let kubectl = context.ready(&node)?;
+    let before = keys(&node)?;
+    let uid = kubectl.json(["get", "namespace", "kube-system"])?["metadata"]["uid"].clone();
+    let output = context.init(&node, &[])?;
+    for line in
+        ["Using existing ca certificate authority", "Using existing apiserver certificate and key on disk"]
+    {
+        check("what a second init says", output.stdout.contains(line), line, output.stdout.clone())?;
+    }
+    let after = keys(&node)?;
+    check("keys, kubeconfig files and manifests after a second init", before == after, before, after)?;
+    let kubectl = context.ready(&node)?;
+    let now = kubectl.json(["get", "namespace", "kube-system"])?["metadata"]["uid"].clone();
+    check("the cluster is the same one", uid == now, uid.to_string(), now.to_string())?;
+    context.remove(&node)
+}
+
+fn killed(context: &Context<'_>, point: &Point) -> Result<()> {
+    progress::step(format!("-- kill -9 when {}", point.about));
+    let node = context.node("killed")?;
+    let ignore = format!("--ignore-preflight-errors={}", context.kubeadm.ignore(context.release));
+    let mut first = node.spawn(["kubeadm", "init", "--config", cluster::CONFIG, &ignore])?;
+    let started = Instant::now();
+    let watch = format!("until {{ {}; }} >/dev/null 2>&1; do sleep 0.02; done", point.script);
+    let reached = node.try_run(Duration::from_secs(60), ["bash", "-c", &watch])?;
+    check("the point to kill at is reached", reached.code == 0, point.about, "not within a minute")?;
+    node.run(["pkill", "-9", "-x", "kubeadm"])?;
+    progress::detail(format!("killed after {:.1} s", started.elapsed().as_secs_f64()));
+    wait_for("the killed init to end", Duration::from_secs(10), || match first.try_wait() {
+        Ok(Some(_)) => Ok(()),
+        _ => Err("it still runs".to_owned()),
+    })?;
+    context.init(&node, &[])?;
+    context.ready(&node)?;
+    context.remove(&node)
+}
