@@ -69,7 +69,7 @@ fn the_closing_text_is_as_recorded() {
 
 #[test]
 fn uploaded_certificates_are_sealed_and_belong_to_a_token() {
-    let mut spec = recorded("flags-ha");
+    let spec = recorded("flags-ha");
     let host = MemoryHost::default();
     run(&spec, &host, &["certs/ca", "certs/sa", "kubeconfig/admin", "upload-certs"]);
     let secret = host.cluster.object(SECRETS, "kube-system", "kubeadm-certs").unwrap();
