@@ -190,6 +190,23 @@ fn init_leaves_what_the_original_leaves() {
     }
 }
 
+#[test]
+fn phases_run_alone_as_they_run_together() {
+    for version in [NEW, OLD] {
+        let (whole, parts, spec) = (host(version), host(version), wish::init(version, ""));
+        init(&whole, &spec).unwrap();
+        for phase in INIT {
+            let (only, context) = (Selection::Only(phase.name.into()), wish::context(&spec));
+            block_on(run::run(INIT, &only, &spec, &context, &parts.effects()))
+                .unwrap_or_else(|e| panic!("{version}, {}: {e}", phase.name));
+        }
+        let (found, expected) = (shape(&parts), shape(&whole));
+        same(&found.0, &expected.0, version);
+        same(&found.1, &expected.1, version);
+        assert_eq!(parts.output.said().len(), whole.output.said().len());
+    }
+}
+
 // --- again ----------------------------------------------------------------------------------------------------
 
 #[test]
@@ -368,6 +385,22 @@ fn a_dry_run_plans_the_same_and_touches_nothing() {
             said.iter().all(|text| !text.contains("initialized successfully") || text.contains("/tmp/dry"))
         );
     }
+}
+
+#[test]
+fn a_dry_run_beside_a_cluster_changes_nothing_in_it() {
+    let host = host(NEW);
+    let mut spec = wish::init(NEW, "");
+    init(&host, &spec).unwrap();
+    let (files, objects, changes) = (written(&host), host.cluster.objects(), host.files.changes().len());
+    spec.layout.landing = Some("/tmp/dry".into());
+    init_with(&dryrun::over(&host.effects(), &spec.layout), &spec).unwrap();
+    assert!(host.files.changes()[changes..].iter().all(|path| path.starts_with("/tmp/dry")));
+    let after: BTreeMap<_, _> =
+        written(&host).into_iter().filter(|(path, _)| !path.starts_with("/tmp/dry")).collect();
+    same(&after, &files, NEW);
+    same(&host.cluster.objects(), &objects, NEW);
+    assert_eq!(host.machine.service_log(), ["stop kubelet", "restart kubelet"]);
 }
 
 // --- what goes wrong ------------------------------------------------------------------------------------------
