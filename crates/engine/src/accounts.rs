@@ -300,7 +300,11 @@ fn entries(files: &dyn Files, path: &str, expected: usize) -> Result<Vec<(usize,
     let content = files.read(Path::new(path))?.unwrap_or_default();
     let text = String::from_utf8_lossy(&content);
     let mut entries = Vec::new();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (index, line) in text.lines().enumerate() {
+        // `+` and `-` are for NIS, nsswitch.conf(5).
+        if line.trim().is_empty() || line.starts_with(['+', '-']) {
+            continue;
+        }
         let fields: Vec<String> = line.split(':').map(str::to_owned).collect();
         if fields.len() != expected {
             return Err(Cause::Fields {
@@ -446,7 +450,7 @@ mod tests {
     fn missing_accounts_get_the_lowest_free_ids() {
         let tree = Tree::of(&[
             (PASSWD, "root:x:0:0:root:/root:/bin/bash\nx:x:101:101::/:/bin/false"),
-            (GROUP, "root:x:0:\nx:x:101:\n"),
+            (GROUP, "root:x:0:\nx:x:101:\n+:::\n"),
             (LOGIN_DEFS, "# SYS_UID_MIN 5\nSYS_UID_MIN\t100\nSYS_GID_MIN 200 # groups\n"),
         ]);
         let accounts = Accounts::look(&tree).unwrap();

@@ -16,9 +16,6 @@ pub enum AddonError {
         /// The subnet as configured.
         subnet: String,
     },
-    /// kube-dns.
-    #[error("the DNS add-on kube-dns is not supported by this build of kubeadm; choose CoreDNS")]
-    KubeDns,
     /// More than one Deployment serves DNS.
     #[error("multiple DNS addon deployments found: {}", names.join(", "))]
     SeveralDeployments {

@@ -90,6 +90,7 @@ pub fn bind_admin_step(spec: &InitSpec) -> Option<Step> {
             binding: Box::new(cluster_role_binding(name, "cluster-admin", group(name))),
             super_admin: SUPER_ADMIN_CONF.into(),
         })
+        .once()
     })
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
-use kubeadm_config::types::DnsKind;
 use kubeadm_release::facts::addons::Upstream;
 use serde_json::{Value, json};
 
@@ -27,7 +26,6 @@ pub fn plan_coredns<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
         if spec.cluster.dns.disabled {
             return Ok(Vec::new());
         }
-        refuse_kube_dns(spec)?;
         let mut steps = Vec::from_iter(rbac::bind_admin_step(spec));
         let deployed = deployed(spec, view).await?;
         let patched = patched_deployment(spec, view.files, &deployed)?;
@@ -97,7 +95,6 @@ pub fn plan_kube_proxy<'a>(
 
 /// The objects of CoreDNS as text, for `--print-manifest`.
 pub fn print_coredns(spec: &InitSpec, files: &dyn Files) -> Result<String, PhaseError> {
-    refuse_kube_dns(spec)?;
     let names = Names {
         domain: spec.cluster.networking.dns_domain.clone(),
         servers: corefile::RESOLV_CONF.into(),
@@ -127,12 +124,6 @@ fn object_of(step: Step) -> Option<Value> {
         Action::Apply { object, .. } => Some(*object),
         _ => None,
     }
-}
-
-/// kube-dns is chosen by `dns.type`, or up to 1.12 by a gate.
-fn refuse_kube_dns(spec: &InitSpec) -> Result<(), AddonError> {
-    let by_gate = spec.cluster.feature_gates.get("CoreDNS") == Some(&false);
-    if by_gate || spec.cluster.dns.kind == DnsKind::KubeDns { Err(AddonError::KubeDns) } else { Ok(()) }
 }
 
 /// The Deployment that serves DNS now.
