@@ -107,24 +107,25 @@ impl Findings {
             .required
             .iter()
             .chain(of_version)
-            .filter_map(|names| self.option(&options, names))
+            .filter_map(|names| self.option(&options, names, ""))
             .collect();
         if !missing.is_empty() {
             self.error(format!("unexpected kernel config: {}", missing.join(" ")));
         }
         for names in facts.optional {
-            self.option(&options, names);
+            self.option(&options, names, " (optional)");
         }
     }
 
     /// Looks for a kernel option under its names (`A|B`); returns the last one if none is enabled.
-    fn option(&mut self, options: &BTreeMap<String, char>, names: &str) -> Option<String> {
+    fn option(&mut self, options: &BTreeMap<String, char>, names: &str, remark: &str) -> Option<String> {
         if names.split('|').any(|name| matches!(options.get(name), Some('y' | 'm'))) {
             return None;
         }
         let name = names.rsplit('|').next()?;
         let key = format!("CONFIG_{name}");
-        self.note(&key, if options.contains_key(name) { "disabled" } else { "not set" });
+        let state = if options.contains_key(name) { "disabled" } else { "not set" };
+        self.note(&key, &format!("{state}{remark}"));
         Some(key)
     }
 

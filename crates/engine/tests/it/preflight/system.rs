@@ -37,7 +37,7 @@ fn kernel_options_are_required() {
         "[preflight] The system verification failed. Printing the output from the verification:
 CONFIG_MEMCG: disabled
 CONFIG_IP_NF_TARGET_REDIRECT: not set
-CONFIG_AUFS_FS: not set"
+CONFIG_AUFS_FS: not set (optional)"
     );
     // Another name of the same option, or a module, will do.
     let config = kernel_config(&["NETFILTER_XT_TARGET_REDIRECT"]);
