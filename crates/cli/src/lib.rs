@@ -17,6 +17,7 @@ pub mod parse;
 mod resolve;
 mod session;
 mod structured;
+pub mod values;
 mod wish;
 
 use std::process::ExitCode;

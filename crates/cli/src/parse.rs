@@ -5,12 +5,9 @@
 //! default and then add up, flags of a command before its sub-command) and on its error texts, and bending clap to
 //! each of them took more code than the parser below.
 
-use std::collections::BTreeMap;
-
-use kubeadm_config::duration::GoDuration;
-
 use crate::cli::{Args, Node};
 use crate::flags::{self, Flag, Kind};
+use crate::values::Values;
 
 /// A command line that cannot be used. The texts are cobra's and pflag's.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -73,94 +70,6 @@ fn suggestion(similar: &[&str]) -> String {
     format!("\n\nDid you mean this?\n{lines}")
 }
 
-/// The value of a flag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Of a string, and of `--vmodule`.
-    Text(String),
-    /// Of a boolean.
-    Bool(bool),
-    /// Of a number, and of the level.
-    Int(i32),
-    /// Of a list.
-    List(Vec<String>),
-    /// Of a duration.
-    Duration(GoDuration),
-}
-
-/// The flags of a call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Values(BTreeMap<&'static str, Value>);
-
-impl Values {
-    /// Whether the flag stood on the command line.
-    pub fn given(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    /// The names of all flags that stood on the command line, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
-    }
-
-    /// The text of a flag, or its default.
-    pub fn text(&self, name: &str) -> String {
-        match self.value(name) {
-            Value::Text(text) => text,
-            other => unreachable!("--{name} is {other:?}"),
-        }
-    }
-
-    /// Whether a switch is on.
-    pub fn bool(&self, name: &str) -> bool {
-        self.value(name) == Value::Bool(true)
-    }
-
-    /// The number of a flag, or its default.
-    pub fn int(&self, name: &str) -> i32 {
-        match self.value(name) {
-            Value::Int(number) => number,
-            other => unreachable!("--{name} is {other:?}"),
-        }
-    }
-
-    /// The items of a list, or its default.
-    pub fn list(&self, name: &str) -> Vec<String> {
-        match self.value(name) {
-            Value::List(items) => items,
-            other => unreachable!("--{name} is {other:?}"),
-        }
-    }
-
-    /// The duration of a flag, or its default.
-    pub fn duration(&self, name: &str) -> GoDuration {
-        match self.value(name) {
-            Value::Duration(duration) => duration,
-            other => unreachable!("--{name} is {other:?}"),
-        }
-    }
-
-    fn value(&self, name: &str) -> Value {
-        self.0.get(name).cloned().unwrap_or_else(|| {
-            let global = [&flags::HELP, &flags::ROOTFS, &flags::V, &flags::VMODULE];
-            let flag = global.into_iter().find(|f| f.name == name).unwrap_or_else(|| flags::by_name(name));
-            default(flag)
-        })
-    }
-
-    fn set(&mut self, flag: &'static Flag, text: &str) -> Result<(), String> {
-        let value = read(flag.kind, text)?;
-        match (self.0.get_mut(flag.name), value) {
-            // The first list takes the place of the default, later ones are added.
-            (Some(Value::List(items)), Value::List(more)) => items.extend(more),
-            (_, value) => {
-                self.0.insert(flag.name, value);
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A command with its flags and words.
 #[derive(Debug)]
 pub struct Call<'t> {
@@ -216,7 +125,8 @@ pub fn parse<'t>(root: &'t Node, words: &[String]) -> Result<Call<'t>, UsageErro
         return Err(unknown(&path, &rest[at]));
     }
     let known = flags_of(&path);
-    let mut call = Call { path, flags: Values::default(), args: Vec::new(), warnings: Vec::new() };
+    let values = Values::of(known.clone());
+    let mut call = Call { path, flags: values, args: Vec::new(), warnings: Vec::new() };
     parse_flags(&known, rest, &mut call)?;
     if call.flags.bool("help") {
         return Ok(call);
@@ -361,107 +271,13 @@ fn set(call: &mut Call<'_>, flag: &'static Flag, text: &str) -> Result<(), Usage
     Ok(())
 }
 
-/// The value of a flag that isn't given.
-pub fn default(flag: &Flag) -> Value {
-    let text = match flag.kind {
-        Kind::Bool if flag.default.is_empty() => "false",
-        _ => flag.default,
-    };
-    // The catalogue's defaults are of their flag's kind; a test reads each.
-    read(flag.kind, text).unwrap_or_else(|reason| unreachable!("--{}: {reason}", flag.name))
-}
-
-fn read(kind: Kind, text: &str) -> Result<Value, String> {
-    Ok(match kind {
-        Kind::String => Value::Text(text.into()),
-        Kind::ModuleSpec => {
-            crate::logging::parse_modules(text)?;
-            Value::Text(text.into())
-        }
-        Kind::Bool => Value::Bool(match text {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
-            _ => return Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
-        }),
-        Kind::Int32 => Value::Int(int32(text, true)?),
-        Kind::Level => Value::Int(int32(text, false)?),
-        Kind::Strings => Value::List(comma_list(text)?),
-        Kind::Duration => Value::Duration(text.parse::<GoDuration>().map_err(|e| e.to_string())?),
-    })
-}
-
-/// Go's `strconv.ParseInt` with 32 bits, with base 10 or the base that a prefix names.
-fn int32(text: &str, prefixes: bool) -> Result<i32, String> {
-    let fail = |what: &str| format!("strconv.ParseInt: parsing {text:?}: {what}");
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let lower = digits.to_lowercase();
-    let (base, digits) = match lower.as_str() {
-        d if prefixes && d.starts_with("0x") => (16, d[2..].replace('_', "")),
-        d if prefixes && d.starts_with("0b") => (2, d[2..].replace('_', "")),
-        d if prefixes && d.starts_with("0o") => (8, d[2..].replace('_', "")),
-        d if prefixes && d.len() > 1 && d.starts_with('0') => (8, d[1..].replace('_', "")),
-        d => (10, d.to_owned()),
-    };
-    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(base)) {
-        return Err(fail("invalid syntax"));
-    }
-    let number = i128::from_str_radix(&digits, base).map_err(|_| fail("value out of range"))?;
-    i32::try_from(if negative { -number } else { number }).map_err(|_| fail("value out of range"))
-}
-
-/// One line of Go's `encoding/csv`.
-fn comma_list(text: &str) -> Result<Vec<String>, String> {
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut items = vec![String::new()];
-    let mut chars = text.chars().enumerate().peekable();
-    let (mut quoted, mut start) = (false, true);
-    while let Some((at, c)) = chars.next() {
-        let item = items.last_mut().ok_or_else(String::new)?;
-        match c {
-            '"' if quoted && matches!(chars.peek(), Some((_, '"'))) => {
-                chars.next();
-                item.push('"');
-            }
-            '"' if quoted => {
-                quoted = false;
-                if chars.peek().is_some_and(|(_, next)| *next != ',') {
-                    let column = at + 1;
-                    return Err(format!(
-                        "parse error on line 1, column {column}: extraneous or missing \" in quoted-field"
-                    ));
-                }
-            }
-            '"' if start => quoted = true,
-            '"' => {
-                return Err(format!("parse error on line 1, column {}: bare \" in non-quoted field", at + 1));
-            }
-            ',' if !quoted => {
-                items.push(String::new());
-                start = true;
-                continue;
-            }
-            c => item.push(c),
-        }
-        start = false;
-    }
-    match quoted {
-        true => {
-            Err("record on line 1; parse error on line 2, column 0: extraneous or missing \" in quoted-field"
-                .into())
-        }
-        false => Ok(items),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use kubeadm_config::duration::GoDuration;
+
     use super::*;
     use crate::cli::tree;
+    use crate::values::default;
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').filter(|w| !w.is_empty()).map(|w| w.replace('~', " ")).collect()
@@ -562,5 +378,28 @@ mod tests {
         let tree = tree();
         let call = parse(&tree, &words("completion -- --not-a-flag")).unwrap();
         assert_eq!((call.command(), call.args), ("kubeadm completion".into(), vec!["--not-a-flag".into()]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words_are_understood_or_refused(
+            words in proptest::collection::vec(
+                proptest::prop_oneof![
+                    "init|phase|certs|token|create|list|config|images|version|help|all",
+                    "--?[a-z_-]{0,12}(=[\\PC]{0,6})?",
+                    "-[vohx][=0-9a-z]{0,3}",
+                    "--(ttl|v|usages|apiserver-bind-port|vmodule|dry-run)=[\\PC]{0,8}",
+                    "\\PC{0,8}",
+                ],
+                0..6,
+            )
+        ) {
+            let tree = tree();
+            if let Ok(call) = parse(&tree, &words) {
+                for flag in flags_of(&call.path) {
+                    proptest::prop_assert!(call.flags.given(flag.name) || default(flag) == call.flags.value(flag.name));
+                }
+            }
+        }
     }
 }

@@ -21,8 +21,9 @@ use kubeadm_pki::{CertificateKey, KeyAlgorithm};
 use kubeadm_release::facts::component_config;
 
 use crate::error::CommandError;
-use crate::parse::{Call, Values};
+use crate::parse::Call;
 use crate::session::Session;
+use crate::values::Values;
 use crate::wish;
 
 /// What a command needs of its spec; single phases need less than all of `init`.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::output;
-use crate::parse::Values;
+use crate::values::Values;
 
 /// Group and version of all objects printed.
 pub(crate) const API_VERSION: &str = "output.kubeadm.k8s.io/v1alpha3";

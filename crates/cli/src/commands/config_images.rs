@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use super::version::ARCHITECTURE;
 use crate::error::CommandError;
-use crate::parse::{Call, Values};
+use crate::parse::Call;
 use crate::resolve::{self, Needs};
 use crate::session::Session;
 use crate::structured::{API_VERSION, Format};
+use crate::values::Values;
 
 #[derive(Serialize)]
 struct Listed {

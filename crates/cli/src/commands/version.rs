@@ -11,9 +11,7 @@ pub(crate) const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// Prints the version in the format asked for. cmd/kubeadm/app/cmd/version.go, 1.37.
 pub(crate) fn run(call: &Call<'_>) -> Result<(), CommandError> {
-    // The default of `--output` is none here, and `text` elsewhere.
-    let format = if call.flags.given("output") { call.flags.text("output") } else { String::new() };
-    match format.as_str() {
+    match call.flags.text("output").as_str() {
         "" => output::line(&format!("kubeadm version: {}", go_struct())),
         "short" => output::line(VERSION),
         // The original prints one line end more than the document has.

@@ -75,7 +75,10 @@ fn wrong_values_are_refused_before_anything_is_written() {
             "--ignore-preflight-errors all,Swap",
             "error: ignore-preflight-errors: Invalid value: \"all,swap\": ",
         ),
-        ("--kubernetes-version v1.12.10 --feature-gates SelfHosting=true", "error: featureGates."),
+        (
+            "--kubernetes-version v1.12.10 --feature-gates DynamicKubeletConfig=true",
+            "error: featureGates.DynamicKubeletConfig: this build of kubeadm does not have this feature yet",
+        ),
         ("--skip-phases nosuch", "error: invalid phase name: nosuch"),
     ] {
         let error = env.line(&format!("init --dry-run {HERE} {flags}")).fails();
