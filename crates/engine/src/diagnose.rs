@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::ports::*;
@@ -176,13 +177,21 @@ pub struct Look {
 }
 
 /// Remembers, between looks, how often containers ended quickly.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Watch {
+    /// When the wait began. Containers made before are of manifests that this run may have replaced.
+    since: Timestamp,
     /// By component: ids of containers that ended, and whether they lived a short time.
     ended: BTreeMap<String, BTreeMap<String, bool>>,
 }
 
 impl Watch {
+    /// Counts the ends of containers made from `since` on.
+    #[must_use]
+    pub fn new(since: Timestamp) -> Self {
+        Self { since, ended: BTreeMap::new() }
+    }
+
     /// Looks at containers, images and the kubelet. `pending` are the components that do not answer yet.
     pub async fn look(
         &mut self,
@@ -210,7 +219,10 @@ impl Watch {
         let mut states = Vec::new();
         // etcd comes first: when it fails, what depends on it fails too and is not the cause.
         for (component, image) in images(view, manifests) {
-            let mine: Vec<&Container> = containers.iter().filter(|c| c.name == component).collect();
+            let stale = |c: &Container| c.state == ContainerState::Exited && c.created < self.since;
+            let of_component = containers.iter().filter(|c| c.name == component);
+            // The last look says whatever can be said.
+            let mine: Vec<&Container> = of_component.filter(|c| final_look || !stale(c)).collect();
             states.push(format!("{component} {}", state_words(&mine)));
             let answered = component != "etcd" && !pending.contains(&component.as_str());
             if answered || !look.findings.is_empty() {

@@ -90,8 +90,9 @@ pub async fn control_plane(
     view: View<'_>,
     output: &dyn Output,
 ) -> Result<(), WaitError> {
+    let watch = diagnose::Watch::new(view.clock.now());
     kubelet(wait, view, output).await?;
-    components(wait, view, output).await
+    components(wait, watch, view, output).await
 }
 
 async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
@@ -132,7 +133,12 @@ async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -
     }
 }
 
-async fn components(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
+async fn components(
+    wait: &WaitControlPlane,
+    mut watch: diagnose::Watch,
+    view: View<'_>,
+    output: &dyn Output,
+) -> Result<(), WaitError> {
     let limit = go_seconds(wait.components_limit);
     output.say(&format!(
         "[control-plane-check] Waiting for healthy control plane components. This can take up to {limit}"
@@ -143,7 +149,6 @@ async fn components(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output
     let start = view.clock.elapsed();
     let mut pending: Vec<&ComponentHealth> = wait.components.iter().collect();
     let (mut pause, mut next_look) = (QUICK, start + LOOK);
-    let mut watch = diagnose::Watch::default();
     loop {
         let answers = join_all(pending.iter().map(|c| health(view, c))).await;
         let took = go_millis(view.clock.elapsed() - start);
