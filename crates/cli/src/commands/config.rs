@@ -8,7 +8,8 @@ use kubeadm_config::component::{KubeletInputs, ProxyInputs, default_kube_proxy, 
 use kubeadm_config::documents::Reading;
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::{InitConfig, Options, Source};
-use kubeadm_engine::ports::{NewFile, System as _};
+use kubeadm_engine::ports::{FileKind, Files as _, NewFile, System as _, WriteFiles as _};
+use kubeadm_host::files::HostFiles;
 use kubeadm_release::Release;
 
 use crate::cli::Defaults;
@@ -92,10 +93,23 @@ pub(crate) fn migrate(call: &Call<'_>) -> Result<(), CommandError> {
         output::text_as_is(&text);
         return Ok(());
     }
-    let file = NewFile { path: new.clone().into(), content: text.into_bytes(), mode: 0o644, secret: false };
-    Session::start()?.fx.files.write(&file).map_err(|e| {
-        CommandError::new(format!("failed to write the new configuration to the file {new:?}: {e}"))
+    write(&new, text).map_err(|reason| {
+        CommandError::new(format!("failed to write the new configuration to the file {new:?}: {reason}"))
     })
+}
+
+/// Writes a file of the user's choice. What is there and no plain file (a link, `/dev/stdout`) is written to, not
+/// replaced.
+fn write(path: &str, text: String) -> Result<(), String> {
+    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
+    let files = HostFiles;
+    match files.stat(&path).map_err(|e| e.to_string())? {
+        Some(meta) if meta.kind != FileKind::File => std::fs::write(&path, text).map_err(|e| e.to_string()),
+        _ => {
+            let file = NewFile { path, content: text.into_bytes(), mode: 0o644, secret: false };
+            files.write(&file).map_err(|e| e.to_string())
+        }
+    }
 }
 
 /// Problems that `init` only warns of are errors here.

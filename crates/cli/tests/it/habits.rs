@@ -109,3 +109,25 @@ fn a_root_that_cannot_be_entered_is_an_error() {
     let error = TestEnv::new().line("version --rootfs /no/such/root").fails();
     assert!(error.starts_with("error: unable to chroot to /no/such/root: "), "{error}");
 }
+
+#[test]
+fn a_migrated_file_is_written_where_its_path_leads() {
+    let env = TestEnv::new();
+    let old = super::env::fixtures().join("golden/kubeadm-1.37/commands/migrate-full/in.yaml");
+    let migrate = |new: &str| {
+        env.run(["config", "migrate", "--old-config", old.to_str().unwrap(), "--new-config", new])
+    };
+    assert_eq!(migrate("new.yaml").ok(), "");
+    let text = std::fs::read_to_string(env.path("new.yaml")).unwrap();
+    assert!(text.starts_with("apiVersion: kubeadm.k8s.io/v1beta4\n"), "{text}");
+    std::os::unix::fs::symlink(env.path("target.yaml"), env.path("link.yaml")).unwrap();
+    migrate("link.yaml").ok();
+    assert!(env.path("link.yaml").is_symlink());
+    assert_eq!(std::fs::read_to_string(env.path("target.yaml")).unwrap(), text);
+    assert_eq!(migrate("/dev/stdout").ok(), text);
+    let error = migrate("new.yaml/x").fails();
+    assert!(
+        error.starts_with("error: failed to write the new configuration to the file \"new.yaml/x\": "),
+        "{error}"
+    );
+}
