@@ -177,21 +177,13 @@ pub struct Look {
 }
 
 /// Remembers, between looks, how often containers ended quickly.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watch {
-    /// When the wait began. Containers made before are of manifests that this run may have replaced.
-    since: Timestamp,
     /// By component: ids of containers that ended, and whether they lived a short time.
     ended: BTreeMap<String, BTreeMap<String, bool>>,
 }
 
 impl Watch {
-    /// Counts the ends of containers made from `since` on.
-    #[must_use]
-    pub fn new(since: Timestamp) -> Self {
-        Self { since, ended: BTreeMap::new() }
-    }
-
     /// Looks at containers, images and the kubelet. `pending` are the components that do not answer yet.
     pub async fn look(
         &mut self,
@@ -218,8 +210,9 @@ impl Watch {
         };
         let mut states = Vec::new();
         // etcd comes first: when it fails, what depends on it fails too and is not the cause.
-        for (component, image) in images(view, manifests) {
-            let stale = |c: &Container| c.state == ContainerState::Exited && c.created < self.since;
+        for StaticPod { component, image, written } in static_pods(view, manifests) {
+            // A container older than its manifest was made from another one, which this run has replaced.
+            let stale = |c: &Container| c.state == ContainerState::Exited && c.created < written;
             let of_component = containers.iter().filter(|c| c.name == component);
             // The last look says whatever can be said.
             let mine: Vec<&Container> = of_component.filter(|c| final_look || !stale(c)).collect();
@@ -337,19 +330,27 @@ async fn absent(
     })
 }
 
-/// Component and image of each static pod, etcd first.
-fn images(view: View<'_>, manifests: &[PathBuf]) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = manifests
+/// What a manifest says, as far as a diagnosis asks.
+struct StaticPod {
+    component: String,
+    image: String,
+    written: Timestamp,
+}
+
+/// The static pods, etcd first.
+fn static_pods(view: View<'_>, manifests: &[PathBuf]) -> Vec<StaticPod> {
+    let mut found: Vec<StaticPod> = manifests
         .iter()
         .filter_map(|path| {
+            let written = view.files.stat(path).ok()??.modified;
             let text = String::from_utf8(view.files.read(path).ok()??).ok()?;
-            let documents = kubeadm_yaml::parse_documents(&text, &path.display().to_string()).ok()?;
-            let container = documents.into_iter().next()?.value["spec"]["containers"][0].take();
+            let pod = kubeadm_yaml::parse_value(&text, &path.display().to_string()).ok()?;
+            let container = &pod["spec"]["containers"][0];
             let word = |v: &Value| v.as_str().map(str::to_owned);
-            Some((word(&container["name"])?, word(&container["image"])?))
+            Some(StaticPod { component: word(&container["name"])?, image: word(&container["image"])?, written })
         })
         .collect();
-    found.sort_by_key(|(name, _)| name != "etcd");
+    found.sort_by_key(|pod| pod.component != "etcd");
     found
 }
 

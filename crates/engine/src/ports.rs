@@ -58,6 +58,8 @@ pub struct FileMeta {
     pub gid: u32,
     /// Size in bytes.
     pub size: u64,
+    /// When its content last changed.
+    pub modified: Timestamp,
 }
 
 /// Reads the file system.

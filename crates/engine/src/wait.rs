@@ -90,9 +90,8 @@ pub async fn control_plane(
     view: View<'_>,
     output: &dyn Output,
 ) -> Result<(), WaitError> {
-    let watch = diagnose::Watch::new(view.clock.now());
     kubelet(wait, view, output).await?;
-    components(wait, watch, view, output).await
+    components(wait, view, output).await
 }
 
 async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
@@ -133,12 +132,8 @@ async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -
     }
 }
 
-async fn components(
-    wait: &WaitControlPlane,
-    mut watch: diagnose::Watch,
-    view: View<'_>,
-    output: &dyn Output,
-) -> Result<(), WaitError> {
+async fn components(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
+    let mut watch = diagnose::Watch::default();
     let limit = go_seconds(wait.components_limit);
     output.say(&format!(
         "[control-plane-check] Waiting for healthy control plane components. This can take up to {limit}"

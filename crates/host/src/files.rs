@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use jiff::Timestamp;
 use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, WriteFiles};
 use rustix::process::Pid;
 
@@ -40,6 +41,7 @@ impl Files for HostFiles {
             uid: m.uid(),
             gid: m.gid(),
             size: m.size(),
+            modified: m.modified().ok().and_then(|t| t.try_into().ok()).unwrap_or(Timestamp::UNIX_EPOCH),
         }))
     }
 

@@ -137,12 +137,15 @@ impl Services for HostServices {
 
     async fn journal(&self, service: &str, lines: usize) -> Vec<String> {
         let (unit, count) = (unit(service), lines.to_string());
-        let mut args = vec!["-u", &unit, "-n", &count, "--no-pager", "-o", "cat", "-q"];
+        // With --since alone journalctl counts its lines from there on; backwards it counts them from the end.
+        let mut args = vec!["-u", &unit, "-n", &count, "--reverse", "--no-pager", "-o", "cat", "-q"];
         // Seconds since 1970: nobody's time zone matters.
         let since = self.restarted_at(service).map(|at| format!("--since=@{}", at.as_second()));
         args.extend(since.as_deref());
         match self.ask("journalctl", &args).await {
-            Some(output) if output.code == Some(0) => output.stdout.lines().map(str::to_owned).collect(),
+            Some(output) if output.code == Some(0) => {
+                output.stdout.lines().rev().map(str::to_owned).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -263,7 +266,7 @@ mod tests {
             "stop broken") echo "Job failed." >&2; exit 1;;
             "stop mute") exit 5;;
         esac"#;
-        let scripts = Scripts::new(&[("systemctl", systemctl), ("journalctl", "echo one; echo two")]);
+        let scripts = Scripts::new(&[("systemctl", systemctl), ("journalctl", "echo two; echo one")]);
         let services = scripts.services();
         assert_eq!(services.init_system().unwrap(), InitSystem::Systemd);
         assert!(services.exists("kubelet").await && !services.exists("docker").await);
@@ -287,7 +290,7 @@ mod tests {
         );
         let last = &log[log.len() - 1];
         assert!(
-            last.starts_with("journalctl -u kubelet.service -n 20 --no-pager -o cat -q --since=@"),
+            last.starts_with("journalctl -u kubelet.service -n 20 --reverse --no-pager -o cat -q --since=@"),
             "{last}"
         );
     }

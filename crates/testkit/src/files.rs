@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use jiff::Timestamp;
 use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, WriteFiles};
 
 /// A file or directory.
@@ -15,6 +16,8 @@ pub struct Entry {
     pub mode: u32,
     /// Owner and group.
     pub owner: (u32, u32),
+    /// When its content last changed; the beginning of time unless a test says so.
+    pub modified: Timestamp,
 }
 
 /// Files by absolute path.
@@ -30,7 +33,7 @@ pub struct MemoryFiles {
 impl MemoryFiles {
     /// Puts a file there.
     pub fn put(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>, mode: u32) {
-        let entry = Entry { content: Some(content.as_ref().to_vec()), mode, owner: (0, 0) };
+        let entry = Entry { content: Some(content.as_ref().to_vec()), mode, owner: (0, 0), modified: Timestamp::UNIX_EPOCH };
         self.lock().insert(path.as_ref().to_owned(), entry);
     }
 
@@ -52,6 +55,11 @@ impl MemoryFiles {
 
     fn changed(&self, path: &Path) {
         self.log.lock().expect("no test panics with the lock").push(path.to_owned());
+    }
+
+    /// Says when a file's content last changed.
+    pub fn touch(&self, path: impl AsRef<Path>, modified: Timestamp) {
+        self.lock().get_mut(path.as_ref()).expect("the file is there").modified = modified;
     }
 
     /// Takes a file away.
@@ -88,16 +96,16 @@ impl Files for MemoryFiles {
 
     fn stat(&self, path: &Path) -> Result<Option<FileMeta>, FileError> {
         let entries = self.lock();
-        let meta = |kind, mode, (uid, gid), size| FileMeta { kind, mode, uid, gid, size };
+        let meta = |kind, mode, (uid, gid), size, modified| FileMeta { kind, mode, uid, gid, size, modified };
         if let Some(e) = entries.get(path) {
             let (kind, size) = match &e.content {
                 Some(content) => (FileKind::File, content.len() as u64),
                 None => (FileKind::Dir, 0),
             };
-            return Ok(Some(meta(kind, e.mode, e.owner, size)));
+            return Ok(Some(meta(kind, e.mode, e.owner, size, e.modified)));
         }
         let inside = entries.keys().any(|p| p != path && p.starts_with(path));
-        Ok(inside.then(|| meta(FileKind::Dir, 0o755, (0, 0), 0)))
+        Ok(inside.then(|| meta(FileKind::Dir, 0o755, (0, 0), 0, Timestamp::UNIX_EPOCH)))
     }
 
     fn list(&self, dir: &Path) -> Result<Option<Vec<String>>, FileError> {
@@ -124,7 +132,7 @@ impl WriteFiles for MemoryFiles {
         }
         self.spend(path)?;
         self.changed(path);
-        self.lock().insert(path.to_owned(), Entry { content: None, mode, owner: (0, 0) });
+        self.lock().insert(path.to_owned(), Entry { content: None, mode, owner: (0, 0), modified: Timestamp::UNIX_EPOCH });
         Ok(())
     }
 

@@ -491,6 +491,25 @@ fn a_container_that_crashes_is_the_finding() {
 }
 
 #[test]
+fn containers_of_a_manifest_that_was_replaced_do_not_end_the_wait() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    init(&host, &spec).unwrap();
+    host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));
+    host.runtimes.runtime.set(|runtime| {
+        runtime.containers = vec![ended(&host, "kube-apiserver", 1), ended(&host, "kube-apiserver", 0)];
+    });
+    let manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+    host.files.touch(manifest, host.machine.now() + Duration::from_secs(1));
+    let (_, took) = findings(&host, &spec);
+    assert!(took >= Duration::from_secs(240), "{took:?}");
+    // Left as it was, it is as broken as before.
+    host.files.touch(manifest, host.machine.now() - Duration::from_secs(1));
+    let (findings, took) = findings(&host, &spec);
+    assert_eq!(findings[0].subject, "kube-apiserver");
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
 fn a_broken_etcd_is_the_finding_not_what_depends_on_it() {
     let (host, spec) = (host(NEW), wish::init(NEW, ""));
     host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));
