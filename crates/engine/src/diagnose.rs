@@ -10,10 +10,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::ports::*;
+use crate::static_pods::{self, StaticPod};
 
 /// Lines of a log that a finding shows.
 const LOG_LINES: usize = 8;
@@ -210,10 +209,10 @@ impl Watch {
         };
         let mut states = Vec::new();
         // etcd comes first: when it fails, what depends on it fails too and is not the cause.
-        for StaticPod { component, image, written } in static_pods(view, manifests) {
-            // A container older than its manifest was made from another one, which this run has replaced.
-            let stale = |c: &Container| c.state == ContainerState::Exited && c.created < written;
-            let of_component = containers.iter().filter(|c| c.name == component);
+        for pod in static_pods::read(view, manifests) {
+            let stale = |c: &Container| c.state == ContainerState::Exited && pod.outdates(c);
+            let StaticPod { component, image, .. } = &pod;
+            let of_component = containers.iter().filter(|c| c.name == *component);
             // The last look says whatever can be said.
             let mine: Vec<&Container> = of_component.filter(|c| final_look || !stale(c)).collect();
             states.push(format!("{component} {}", state_words(&mine)));
@@ -222,9 +221,9 @@ impl Watch {
                 continue;
             }
             let finding = if mine.is_empty() {
-                absent(view, &component, &image, since, final_look).await
+                absent(view, component, image, since, final_look).await
             } else {
-                self.crashed(view, &component, &mine, final_look).await
+                self.crashed(view, component, &mine, final_look).await
             };
             look.findings.extend(finding);
         }
@@ -328,30 +327,6 @@ async fn absent(
         log: telling(&journal),
         advice: "read the kubelet's log (`journalctl -xeu kubelet`)".into(),
     })
-}
-
-/// What a manifest says, as far as a diagnosis asks.
-struct StaticPod {
-    component: String,
-    image: String,
-    written: Timestamp,
-}
-
-/// The static pods, etcd first.
-fn static_pods(view: View<'_>, manifests: &[PathBuf]) -> Vec<StaticPod> {
-    let mut found: Vec<StaticPod> = manifests
-        .iter()
-        .filter_map(|path| {
-            let written = view.files.stat(path).ok()??.modified;
-            let text = String::from_utf8(view.files.read(path).ok()??).ok()?;
-            let pod = kubeadm_yaml::parse_value(&text, &path.display().to_string()).ok()?;
-            let container = &pod["spec"]["containers"][0];
-            let word = |v: &Value| v.as_str().map(str::to_owned);
-            Some(StaticPod { component: word(&container["name"])?, image: word(&container["image"])?, written })
-        })
-        .collect();
-    found.sort_by_key(|pod| pod.component != "etcd");
-    found
 }
 
 fn state_words(containers: &[&Container]) -> String {

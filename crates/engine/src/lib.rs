@@ -19,5 +19,6 @@ pub mod resource;
 pub mod rootless;
 pub mod run;
 pub mod spec;
+pub mod static_pods;
 pub mod unsupported;
 pub mod wait;

@@ -12,6 +12,7 @@ use kubeadm_config::duration::GoDuration;
 use crate::diagnose::{self, Finding};
 use crate::plan::{ComponentHealth, WaitControlPlane};
 use crate::ports::*;
+use crate::static_pods;
 
 /// The first pause between two polls; it doubles up to [`SLOW`]. A container event ends a pause early.
 const QUICK: Duration = Duration::from_millis(25);
@@ -145,7 +146,10 @@ async fn components(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output
     let mut pending: Vec<&ComponentHealth> = wait.components.iter().collect();
     let (mut pause, mut next_look) = (QUICK, start + LOOK);
     loop {
-        let answers = join_all(pending.iter().map(|c| health(view, c))).await;
+        let mut answers = join_all(pending.iter().map(|c| health(view, c))).await;
+        if answers.iter().any(Result::is_ok) {
+            distrust_predecessors(wait, view, &pending, &mut answers).await;
+        }
         let took = go_millis(view.clock.elapsed() - start);
         let mut failures = Vec::new();
         let mut still = Vec::new();
@@ -183,6 +187,29 @@ async fn components(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output
         }
         view.runtime.changed(pause).await;
         pause = (pause * 2).min(SLOW);
+    }
+}
+
+/// Takes back the good answers of containers that the kubelet has yet to replace: after a change of its manifest, a
+/// component of before may answer for a while. The API server's answer also speaks for etcd.
+async fn distrust_predecessors(
+    wait: &WaitControlPlane,
+    view: View<'_>,
+    pending: &[&ComponentHealth],
+    answers: &mut [Result<(), String>],
+) {
+    let containers = view.runtime.containers().await.unwrap_or_default();
+    for pod in static_pods::read(view, &wait.manifests) {
+        if !pod.awaits_replacement(&containers) {
+            continue;
+        }
+        let speaker = if pod.component == "etcd" { "kube-apiserver" } else { &pod.component };
+        for (component, answer) in pending.iter().zip(answers.iter_mut()) {
+            if component.name == speaker {
+                let text = format!("{} still runs with its previous manifest", pod.component);
+                *answer = answer.clone().and(Err(text));
+            }
+        }
     }
 }
 

@@ -510,6 +510,20 @@ fn containers_of_a_manifest_that_was_replaced_do_not_end_the_wait() {
 }
 
 #[test]
+fn what_answers_in_the_name_of_a_changed_manifest_is_waited_out() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    init(&host, &spec).unwrap();
+    let running = Container { state: ContainerState::Running, finished: None, ..ended(&host, "etcd", 0) };
+    host.runtimes.runtime.set(|runtime| runtime.containers = vec![running]);
+    let etcd = "/etc/kubernetes/manifests/etcd.yaml";
+    host.files.touch(etcd, host.machine.now() - Duration::from_secs(1));
+    init(&host, &spec).unwrap();
+    host.files.touch(etcd, host.machine.now() + Duration::from_secs(1));
+    let error = init(&host, &spec).unwrap_err();
+    assert!(error.to_string().contains("etcd still runs with its previous manifest"), "{error}");
+}
+
+#[test]
 fn a_broken_etcd_is_the_finding_not_what_depends_on_it() {
     let (host, spec) = (host(NEW), wish::init(NEW, ""));
     host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));

@@ -1,0 +1,51 @@
+//! Static pods as their manifests on disk say they are, and which containers were made from them.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::ports::{Container, ContainerState, View};
+
+/// A static pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticPod {
+    /// Name of its one container: `etcd`, `kube-apiserver` …
+    pub component: String,
+    /// Image of its container.
+    pub image: String,
+    /// When its manifest was last changed.
+    pub written: Timestamp,
+}
+
+impl StaticPod {
+    /// Whether a container was made from an earlier manifest than the one on disk.
+    pub fn outdates(&self, container: &Container) -> bool {
+        container.name == self.component && container.created < self.written
+    }
+
+    /// Whether what runs is still made from an earlier manifest: the kubelet has not replaced it yet. Where no
+    /// container of it is known, nothing can be said against it.
+    pub fn awaits_replacement(&self, containers: &[Container]) -> bool {
+        let mut running =
+            containers.iter().filter(|c| c.name == self.component && c.state == ContainerState::Running);
+        running.next().is_some_and(|newest| self.outdates(newest))
+    }
+}
+
+/// Reads manifests; etcd comes first. One that cannot be read is left out: its phase has told of it.
+pub fn read(view: View<'_>, manifests: &[PathBuf]) -> Vec<StaticPod> {
+    let mut found: Vec<StaticPod> = manifests
+        .iter()
+        .filter_map(|path| {
+            let written = view.files.stat(path).ok()??.modified;
+            let text = String::from_utf8(view.files.read(path).ok()??).ok()?;
+            let pod = kubeadm_yaml::parse_value(&text, &path.display().to_string()).ok()?;
+            let container = &pod["spec"]["containers"][0];
+            let word = |v: &Value| v.as_str().map(str::to_owned);
+            Some(StaticPod { component: word(&container["name"])?, image: word(&container["image"])?, written })
+        })
+        .collect();
+    found.sort_by_key(|pod| pod.component != "etcd");
+    found
+}
