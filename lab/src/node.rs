@@ -126,14 +126,20 @@ impl Node {
         self.run(["bash", "-euc", text])
     }
 
+    /// Puts a command together that runs in the node, for what only the standard type can do.
+    pub fn command<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: I,
+    ) -> std::process::Command {
+        self.enter(Duration::from_secs(600)).args(args).into_inner()
+    }
+
     /// Starts a command in the node and does not wait for it.
     pub fn spawn<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(
         &self,
         args: I,
     ) -> Result<std::process::Child> {
-        self.enter(Duration::from_secs(600))
-            .args(args)
-            .into_inner()
+        self.command(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,6 +1,7 @@
 //! The one entry for people and machines: `cargo xtask COMMAND`.
 #![allow(clippy::disallowed_methods)]
 
+mod bench;
 mod build;
 mod golden;
 mod root;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kubeadm_lab::kubeadm::Kubeadm;
-use kubeadm_lab::{Lab, Result, cluster, progress, releases};
+use kubeadm_lab::{Lab, Result, cluster, components, progress, releases};
 
 fn main() -> ExitCode {
     let matches = arguments().get_matches();
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         Some(("cluster", matches)) => run_cluster(matches),
         Some(("test", matches)) => test::run(matches),
         Some(("golden", matches)) => run_golden(matches),
+        Some(("bench", matches)) => run_bench(matches),
         _ => Ok(true),
     };
     match result {
@@ -58,6 +60,18 @@ fn arguments() -> Command {
                 .arg(kubeadm())
                 .subcommand(Command::new("down").about("Removes it, and what tests left"))
                 .subcommand(Command::new("shell").about("Opens a shell on its node")),
+        )
+        .subcommand(
+            Command::new("bench")
+                .about("Measures our kubeadm beside the original and writes BENCHMARKS.md")
+                .arg(
+                    Arg::new("reference")
+                        .long("reference")
+                        .value_name("PATH")
+                        .required(true)
+                        .help("The original kubeadm v1.37.2, or `build` to build it"),
+                )
+                .arg(kubeadm()),
         )
         .subcommand(
             Command::new("golden")
@@ -130,4 +144,24 @@ fn run_golden(matches: &ArgMatches) -> Result<bool> {
         return root::again(&args);
     }
     golden::run(&Lab::open(), &golden::Options { kubeadm: &kubeadm.path, only, verbose })
+}
+
+fn run_bench(matches: &ArgMatches) -> Result<bool> {
+    let lab = Lab::open();
+    let reference = matches.get_one::<String>("reference").map_or("build", String::as_str);
+    let kubeadm = kubeadm_of(matches)?;
+    if !root::have() {
+        let path = kubeadm.path.to_string_lossy();
+        return root::again(&["bench", "--reference", reference, "--kubeadm", &path]);
+    }
+    let reference = match reference {
+        "build" => {
+            let release = &releases::ALL[0];
+            components::obtain(&lab, release, true)?;
+            release.program(&lab, "kubeadm")
+        }
+        path => PathBuf::from(path),
+    };
+    bench::run(&lab, &kubeadm, &Kubeadm::at(&reference)?)?;
+    Ok(true)
 }
