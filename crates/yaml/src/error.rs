@@ -57,14 +57,6 @@ pub enum ErrorKind {
     /// Infinity or not-a-number, which JSON has no form for.
     #[error("unsupported value: {0}")]
     NotANumber(String),
-    /// A field has another type than the one expected; `problem` names both.
-    #[error("{path}: {problem}")]
-    Type {
-        /// The path of the field, such as `bootstrapTokens[0].ttl`.
-        path: String,
-        /// What was found and what was expected.
-        problem: String,
-    },
 }
 
 impl fmt::Display for YamlError {

@@ -6,14 +6,12 @@
 //!
 //! This crate knows nothing of Kubernetes types, and no other crate may name a YAML parser.
 
-mod decode;
 mod emit;
 mod error;
 mod parse;
 mod scalar;
 mod tree;
 
-pub use decode::{Warning, decode};
 pub use emit::to_string;
 pub use error::{ErrorKind, YamlError};
 pub use parse::{Document, Duplicate, Position, parse_documents, parse_value};

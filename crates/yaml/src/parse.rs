@@ -74,7 +74,7 @@ impl Document {
     }
 
     /// An error at the given field of this document.
-    pub fn error_at(&self, path: &str, kind: ErrorKind) -> YamlError {
+    pub(crate) fn error_at(&self, path: &str, kind: ErrorKind) -> YamlError {
         self.error(self.position(path), kind)
     }
 

@@ -1,7 +1,6 @@
 //! Integration tests of the YAML crate, one binary.
 #![allow(clippy::disallowed_methods, reason = "tests read fixtures")]
 
-mod decode;
 mod golden;
 mod parse;
 mod roundtrip;
