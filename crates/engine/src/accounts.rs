@@ -421,7 +421,14 @@ mod tests {
             Ok(self.0.lock().unwrap().get(path).cloned())
         }
         fn stat(&self, path: &Path) -> Result<Option<FileMeta>, FileError> {
-            let meta = FileMeta { kind: FileKind::File, mode: 0o640, uid: 0, gid: 0, size: 0, modified: jiff::Timestamp::UNIX_EPOCH };
+            let meta = FileMeta {
+                kind: FileKind::File,
+                mode: 0o640,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                modified: jiff::Timestamp::UNIX_EPOCH,
+            };
             Ok(self.0.lock().unwrap().contains_key(path).then_some(meta))
         }
         fn list(&self, _: &Path) -> Result<Option<Vec<String>>, FileError> {

@@ -348,7 +348,16 @@ mod tests {
             Ok(self.0.get(path).map(|text| text.as_bytes().to_vec()))
         }
         fn stat(&self, path: &Path) -> Result<Option<FileMeta>, FileError> {
-            let meta = |kind| Some(FileMeta { kind, mode: 0o644, uid: 0, gid: 0, size: 0, modified: jiff::Timestamp::UNIX_EPOCH });
+            let meta = |kind| {
+                Some(FileMeta {
+                    kind,
+                    mode: 0o644,
+                    uid: 0,
+                    gid: 0,
+                    size: 0,
+                    modified: jiff::Timestamp::UNIX_EPOCH,
+                })
+            };
             Ok(match self.0.contains_key(path) {
                 true => meta(FileKind::File),
                 false if self.0.keys().any(|p| p.starts_with(path)) => meta(FileKind::Dir),

@@ -43,7 +43,11 @@ pub fn read(view: View<'_>, manifests: &[PathBuf]) -> Vec<StaticPod> {
             let pod = kubeadm_yaml::parse_value(&text, &path.display().to_string()).ok()?;
             let container = &pod["spec"]["containers"][0];
             let word = |v: &Value| v.as_str().map(str::to_owned);
-            Some(StaticPod { component: word(&container["name"])?, image: word(&container["image"])?, written })
+            Some(StaticPod {
+                component: word(&container["name"])?,
+                image: word(&container["image"])?,
+                written,
+            })
         })
         .collect();
     found.sort_by_key(|pod| pod.component != "etcd");

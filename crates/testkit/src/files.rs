@@ -33,7 +33,12 @@ pub struct MemoryFiles {
 impl MemoryFiles {
     /// Puts a file there.
     pub fn put(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>, mode: u32) {
-        let entry = Entry { content: Some(content.as_ref().to_vec()), mode, owner: (0, 0), modified: Timestamp::UNIX_EPOCH };
+        let entry = Entry {
+            content: Some(content.as_ref().to_vec()),
+            mode,
+            owner: (0, 0),
+            modified: Timestamp::UNIX_EPOCH,
+        };
         self.lock().insert(path.as_ref().to_owned(), entry);
     }
 
@@ -132,7 +137,10 @@ impl WriteFiles for MemoryFiles {
         }
         self.spend(path)?;
         self.changed(path);
-        self.lock().insert(path.to_owned(), Entry { content: None, mode, owner: (0, 0), modified: Timestamp::UNIX_EPOCH });
+        self.lock().insert(
+            path.to_owned(),
+            Entry { content: None, mode, owner: (0, 0), modified: Timestamp::UNIX_EPOCH },
+        );
         Ok(())
     }
 

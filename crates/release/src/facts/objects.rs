@@ -88,7 +88,7 @@ const CLUSTER_INFO_LISTS: Column<EmptyKubeconfigLists> = Column(&[
 ]);
 
 const AUTHORIZATION_MODES_STORED: Column<bool> = Column(&[
-    (0, true),   // written by v1.11; app/phases/controlplane/manifests.go changed the configuration it was given
+    (0, true), // written by v1.11; app/phases/controlplane/manifests.go changed the configuration it was given
     (30, false), // not written by v1.30
 ]);
 
