@@ -3,22 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use kubeadm_config::component::{
-    FieldProblemKind, KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet, problems,
-};
-use kubeadm_config::documents::{ComponentDocument, KUBE_PROXY_API, KUBELET_API};
-use kubeadm_config::error::{ConfigError, GroupVersionKind, Notice, Place, Placed, Problems, StrictProblem};
+use kubeadm_config::components::{self, ComponentConfigs};
+use kubeadm_config::error::{ConfigError, Notice};
 use kubeadm_config::load::{InitConfig, Loaded, Options, Source, init_from_flags, load_init};
 use kubeadm_config::types::{BootstrapToken, ClusterConfiguration, EncryptionAlgorithm};
 use kubeadm_config::{address, validate};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::{INIT, external_ca};
 use kubeadm_engine::ports::{Access, Effects};
-use kubeadm_engine::run::{Context, Executor};
-use kubeadm_engine::spec::{ADMIN_CONF, ComponentConfig, Ignored, InitSpec, KUBERNETES, Layout};
+use kubeadm_engine::run::Executor;
+use kubeadm_engine::spec::{ADMIN_CONF, Ignored, InitSpec, KUBERNETES, Layout};
 use kubeadm_engine::unsupported;
 use kubeadm_pki::{CertificateKey, KeyAlgorithm};
-use kubeadm_release::facts::component_config;
 
 use crate::error::CommandError;
 use crate::parse::Call;
@@ -116,7 +112,7 @@ fn complete(
     notices: &mut Vec<Notice>,
 ) -> Result<InitSpec, CommandError> {
     let fx = &session.fx;
-    let (kubelet, kube_proxy) = components(&loaded, notices)?;
+    let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
     let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
     let on = |name: &str| flags.given(name) && flags.bool(name);
     let list = |name: &str| if flags.given(name) { flags.list(name) } else { Vec::new() };
@@ -162,7 +158,6 @@ fn complete(
         patches: patches.map(PathBuf::from),
         proxy_env: proxy_env(fx),
         kubeadm_version: wish::own_version(),
-        warnings: Vec::new(),
         release,
         version,
         init,
@@ -177,18 +172,8 @@ fn complete(
         spec.access.server = Some(spec.local_endpoint());
     }
     // Looks at the real host even in a dry run.
-    external_ca::validate(&spec, Executor::new(&context(&spec), fx).view())?;
+    external_ca::validate(&spec, Executor::new(&spec.context(), fx).view())?;
     Ok(spec)
-}
-
-/// What the executor must know of a spec.
-pub(crate) fn context(spec: &InitSpec) -> Context {
-    Context {
-        access: spec.access.clone(),
-        socket: spec.init.node_registration.cri_socket.clone(),
-        api_limit: spec.init.timeouts.kubernetes_api_call.to_std(),
-        dry: spec.layout.landing.is_some(),
-    }
 }
 
 /// `dns.disabled` and `proxy.disabled` mean the same as leaving out the add-on, and the other way round.
@@ -243,69 +228,4 @@ fn algorithm(name: &str) -> KeyAlgorithm {
         EncryptionAlgorithm::Rsa3072 => KeyAlgorithm::Rsa3072,
         EncryptionAlgorithm::Rsa4096 => KeyAlgorithm::Rsa4096,
     }
-}
-
-/// The configurations of kubelet and kube-proxy: the user's documents, completed.
-fn components(
-    loaded: &Loaded<InitConfig>,
-    notices: &mut Vec<Notice>,
-) -> Result<(ComponentConfig, ComponentConfig), CommandError> {
-    let InitConfig { init, cluster } = &loaded.config;
-    let release = &loaded.release;
-    let kubelet = document(loaded, KUBELET_API);
-    let proxy = document(loaded, KUBE_PROXY_API);
-    check(kubelet, &component_config::kubelet(release), notices)?;
-    check(proxy, &component_config::kube_proxy(release), notices)?;
-    let inputs = KubeletInputs {
-        service_subnet: &cluster.networking.service_subnet,
-        dns_domain: &cluster.networking.dns_domain,
-        certificates_dir: &cluster.certificates_dir,
-    };
-    let (kubelet_value, warnings) = default_kubelet(kubelet.map(|d| d.value.clone()), &inputs, release);
-    notices.extend(warnings.into_iter().map(Notice::warning));
-    let inputs = ProxyInputs {
-        advertise_address: &init.local_api_endpoint.advertise_address,
-        pod_subnet: &cluster.networking.pod_subnet,
-    };
-    let (proxy_value, warnings) = default_kube_proxy(proxy.map(|d| d.value.clone()), &inputs, release);
-    notices.extend(warnings.into_iter().map(Notice::warning));
-    Ok((
-        ComponentConfig { value: kubelet_value, user_supplied: kubelet.is_some() },
-        ComponentConfig { value: proxy_value, user_supplied: proxy.is_some() },
-    ))
-}
-
-fn document<'a>(loaded: &'a Loaded<InitConfig>, api: &str) -> Option<&'a ComponentDocument> {
-    loaded.components.iter().find(|d| d.group_version == api)
-}
-
-/// Unknown fields of a component's document are warned of, values of a wrong form refused.
-fn check(
-    document: Option<&ComponentDocument>,
-    known: &component_config::ComponentConfig,
-    notices: &mut Vec<Notice>,
-) -> Result<(), CommandError> {
-    let Some(document) = document else { return Ok(()) };
-    let place = |path: &str| {
-        let position = document.positions.get(path)?;
-        Some(Place { source: document.source_name.clone(), line: position.line, column: position.column })
-    };
-    let mut unknown = Vec::new();
-    let mut wrong = Vec::new();
-    for problem in problems(&document.value, known) {
-        let place = place(&problem.path);
-        match problem.kind {
-            FieldProblemKind::Unknown(_) => unknown.push(Placed { text: problem.kind.to_string(), place }),
-            FieldProblemKind::Form { .. } => {
-                wrong.push(Placed { text: format!("{}: {}", problem.path, problem.kind), place });
-            }
-        }
-    }
-    if !unknown.is_empty() {
-        let (group, version) = document.group_version.split_once('/').unwrap_or_default();
-        let kind = document.value["kind"].as_str().unwrap_or_default().to_owned();
-        let gvk = GroupVersionKind { group: group.into(), version: version.into(), kind };
-        notices.push(Notice::warning(StrictProblem::Fields { gvk, problems: unknown }.to_string()));
-    }
-    if wrong.is_empty() { Ok(()) } else { Err(CommandError::new(Problems(wrong).to_string())) }
 }

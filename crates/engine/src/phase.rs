@@ -48,8 +48,13 @@ pub struct Selected<S: 'static> {
 pub enum Selection {
     /// All but the paths given.
     Skip(Vec<String>),
-    /// One path; a group runs with its own work and all its children.
-    Only(String),
+    /// One path; a group runs with its own work and its children.
+    Only {
+        /// The path, as of a command of `init phase`.
+        path: String,
+        /// Children that are left out. What was asked for by name runs all the same.
+        skip: Vec<String>,
+    },
 }
 
 /// A selection that cannot be made.
@@ -71,24 +76,29 @@ pub fn select<S>(
     selection: &Selection,
 ) -> Result<Vec<Selected<S>>, SelectionError> {
     let known = paths(tree);
-    let wanted: Vec<String> = match selection {
-        Selection::Skip(names) => names.iter().map(|n| normal(n)).filter(|n| !n.is_empty()).collect(),
-        Selection::Only(name) => vec![normal(name)],
+    let (only, skip) = match selection {
+        Selection::Skip(names) => (None, names),
+        Selection::Only { path, skip } => (Some(normal(path)), skip),
     };
-    if let Some(name) = wanted.iter().find(|n| !known.contains(n)) {
+    let skip: Vec<String> = skip.iter().map(|n| normal(n)).filter(|n| !n.is_empty()).collect();
+    if let Some(name) = only.iter().chain(&skip).find(|n| !known.contains(n)) {
         let known = known.into_iter().filter(|k| !k.ends_with("/all")).collect();
         return Err(SelectionError::Unknown { name: name.clone(), known });
     }
+    let only = only.as_deref().map(|path| path.strip_suffix("/all").unwrap_or(path));
     let mut all = Vec::new();
     walk(tree, "", &mut |path, phase| all.push(Selected { path, phase }));
-    let covers = |outer: &str, path: &str| {
-        path == outer || path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
-    };
-    all.retain(|s| match selection {
-        Selection::Skip(_) => !wanted.iter().any(|w| covers(w, &s.path)),
-        Selection::Only(_) => covers(wanted[0].strip_suffix("/all").unwrap_or(&wanted[0]), &s.path),
+    all.retain(|s| {
+        let skipped = skip.iter().filter(|w| only.is_none_or(|path| below(path, w))).any(|w| {
+            *w == s.path || below(w, &s.path)
+        });
+        !skipped && only.is_none_or(|path| path == s.path || below(path, &s.path))
     });
     Ok(all)
+}
+
+fn below(outer: &str, path: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// All paths of a tree, `…/all` included, in order.

@@ -119,7 +119,8 @@ pub enum Action {
         /// Permission bits to set.
         mode: Option<u32>,
     },
-    /// Adds lines to `/etc/passwd` and `/etc/group` under their locks (RootlessControlPlane).
+    /// Adds lines to `/etc/passwd` and `/etc/group` (RootlessControlPlane). Each file is replaced at once; the lock of
+    /// the shadow tools is not taken.
     AddAccounts(Vec<Account>),
     /// Stops or restarts a service. A failure is a warning: upstream goes on, and the next wait tells.
     Service {

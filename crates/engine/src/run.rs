@@ -296,7 +296,8 @@ impl<'a> Executor<'a> {
         for attempt in 1.. {
             match runtime.pull(image).await {
                 Ok(()) => return Ok(()),
-                Err(error) if attempt == PULL_TRIES => {
+                // A runtime that is not there will not be there in a moment.
+                Err(error) if attempt == PULL_TRIES || matches!(error, RuntimeError::Unreachable { .. }) => {
                     return Err(format!("failed to pull image {image}: {error}"));
                 }
                 Err(error) => tracing::debug!(image, attempt, %error, "pull failed"),

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use kubeadm_config::address::{Cidr, join_host_port};
+use kubeadm_config::components::ComponentConfig;
 use kubeadm_config::images::Images;
 use kubeadm_config::types::{ClusterConfiguration, InitConfiguration};
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::{Release, Version};
-use serde_json::Value;
 
 use crate::ports::Access;
+use crate::run::Context;
 
 /// Where files belong, and where a dry run puts them instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,15 +66,6 @@ impl Layout {
     pub fn manifest(&self, component: &str) -> PathBuf {
         Path::new(MANIFESTS).join(format!("{component}.yaml"))
     }
-}
-
-/// A component configuration: a tree of somebody else's API.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ComponentConfig {
-    /// The resolved tree.
-    pub value: Value,
-    /// Whether the user gave a document of it; then it carries no checksum, and upgrades leave it alone.
-    pub user_supplied: bool,
 }
 
 /// Names in `--ignore-preflight-errors`, lower-cased; `all` is every check.
@@ -135,11 +127,19 @@ pub struct InitSpec {
     pub proxy_env: Vec<(String, String)>,
     /// Version of this kubeadm, for the skew checks.
     pub kubeadm_version: Version,
-    /// Warnings that resolving gave, in order; printed before the first phase.
-    pub warnings: Vec<String>,
 }
 
 impl InitSpec {
+    /// What the executor must know.
+    pub fn context(&self) -> Context {
+        Context {
+            access: self.access.clone(),
+            socket: self.init.node_registration.cri_socket.clone(),
+            api_limit: self.init.timeouts.kubernetes_api_call.to_std(),
+            dry: self.layout.landing.is_some(),
+        }
+    }
+
     /// Name of the node.
     pub fn node_name(&self) -> &str {
         &self.init.node_registration.name

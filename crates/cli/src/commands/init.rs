@@ -33,8 +33,7 @@ pub(crate) fn run_phase(call: &Call<'_>, path: &str) -> Result<(), CommandError>
     // Other phases with the flag make nothing that holds the patch level: CoreDNS and certificates follow the minor.
     let holds_version = path.starts_with("control-plane") || matches!(path, "addon" | "addon/kube-proxy");
     let needs = Needs { version: holds_version, runtime: has("cri-socket") };
-    // What `skipPhases` says of add-ons is in the spec by now; the phase itself was asked for by name.
-    let Resolved { spec, skip: _ } = resolve::init(&call.flags, needs, &session)?;
+    let Resolved { spec, skip } = resolve::init(&call.flags, needs, &session)?;
     if has("print-manifest") && call.flags.bool("print-manifest") {
         return print_manifest(&spec, path, &session);
     }
@@ -46,7 +45,7 @@ pub(crate) fn run_phase(call: &Call<'_>, path: &str) -> Result<(), CommandError>
             session.fx.output.warn(&text);
         }
     }
-    execute(&spec, &Selection::Only(path.to_owned()), &session)
+    execute(&spec, &Selection::Only { path: path.to_owned(), skip }, &session)
 }
 
 /// Prints what an add-on is made of; no cluster is asked.
@@ -62,7 +61,7 @@ fn print_manifest(spec: &InitSpec, path: &str, session: &Session) -> Result<(), 
 }
 
 fn execute(spec: &InitSpec, selection: &Selection, session: &Session) -> Result<(), CommandError> {
-    let context = resolve::context(spec);
+    let context = spec.context();
     let effects = match context.dry {
         true => dryrun::over(&session.fx, &spec.layout),
         false => session.fx.clone(),

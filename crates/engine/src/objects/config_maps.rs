@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kubeadm_config::components::ComponentConfig;
 use kubeadm_config::load::InitConfig;
 use kubeadm_config::types::Arg;
 use kubeadm_config::write::{self, Components};
@@ -12,7 +13,7 @@ use super::kubeconfig::ClusterEntry;
 use super::{KUBE_PUBLIC, KUBE_SYSTEM, object};
 use crate::manifests::authorization_modes;
 use crate::resource::CONFIG_MAPS;
-use crate::spec::{ComponentConfig, InitSpec};
+use crate::spec::InitSpec;
 
 /// Keeps what kubeadm knows of the cluster.
 pub const KUBEADM_CONFIG: &str = "kubeadm-config";

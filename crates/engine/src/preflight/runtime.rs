@@ -19,7 +19,8 @@ pub(super) async fn cri(view: View<'_>) -> Outcome {
     }
 }
 
-/// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeVersionCheck, KEP-4033.
+/// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeVersionCheck, KEP-4033. Patch releases of 1.35 and 1.36 moved
+/// the removal to 1.38 as well, so every release says the same.
 pub(super) async fn runtime_config(view: View<'_>) -> Outcome {
     match view.runtime.cgroup_driver().await {
         Ok(_) => Outcome::good(),

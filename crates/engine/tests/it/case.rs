@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use kubeadm_config::components::ComponentConfig;
 use kubeadm_config::types::{
     ApiServer, Arg, ClusterConfiguration, ControlPlaneComponent, EnvVar, Etcd, ExternalEtcd, HostPathMount,
     InitConfiguration, LocalEtcd, Networking,
 };
 use kubeadm_engine::ports::Access;
-use kubeadm_engine::spec::{ComponentConfig, Ignored, InitSpec, Layout};
+use kubeadm_engine::spec::{Ignored, InitSpec, Layout};
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::{Release, Version};
 use serde_json::Value;
@@ -118,7 +119,6 @@ impl Case {
             patches: None,
             proxy_env: Vec::new(),
             kubeadm_version: version.clone(),
-            warnings: Vec::new(),
             init,
             release,
             version,

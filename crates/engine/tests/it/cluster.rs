@@ -38,7 +38,7 @@ fn run(spec: &InitSpec, host: &MemoryHost, phases: &[&str]) {
     };
     let effects = host.effects();
     for phase in phases {
-        let only = Selection::Only((*phase).to_owned());
+        let only = Selection::Only { path: (*phase).to_owned(), skip: Vec::new() };
         block_on(kubeadm_engine::run::run(INIT, &only, spec, &context, &effects)).unwrap();
     }
 }

@@ -14,7 +14,7 @@ use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::INIT;
 use kubeadm_engine::plan::{Action, Line, Step};
 use kubeadm_engine::ports::Access;
-use kubeadm_engine::spec::{ComponentConfig, Ignored, InitSpec, Layout};
+use kubeadm_engine::spec::{Ignored, InitSpec, Layout};
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_testkit::MemoryHost;
 use serde_json::{Value, json};
@@ -145,10 +145,6 @@ impl Case {
     pub(crate) fn spec(&self) -> (InitSpec, Vec<String>) {
         let loaded = self.load();
         let completed = components::complete(&loaded, &mut Vec::new());
-        let component = |c: components::ComponentConfig| ComponentConfig {
-            value: c.value,
-            user_supplied: c.user_supplied,
-        };
         let Loaded { config: InitConfig { init, mut cluster }, version, release, .. } = loaded;
         let mut skipped = init.skip_phases.clone();
         skipped.extend(self.flag("--skip-phases").split(',').map(str::to_owned));
@@ -159,8 +155,8 @@ impl Case {
         let args = self.text("args");
         let spec = InitSpec {
             advertise_address: init.local_api_endpoint.advertise_address.parse().unwrap(),
-            kubelet: component(completed.kubelet),
-            kube_proxy: component(completed.kube_proxy),
+            kubelet: completed.kubelet,
+            kube_proxy: completed.kube_proxy,
             layout: Layout {
                 pki: cluster.certificates_dir.clone().into(),
                 kubeconfigs: "/etc/kubernetes".into(),
@@ -181,7 +177,6 @@ impl Case {
             patches: None,
             proxy_env: Vec::new(),
             kubeadm_version: version.clone(),
-            warnings: Vec::new(),
             init,
             cluster,
             release,

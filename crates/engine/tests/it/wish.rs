@@ -1,13 +1,11 @@
 //! Specs from configuration files, resolved against the memory host as the command line would.
 
-use kubeadm_config::component::{KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet};
+use kubeadm_config::components::{self, ComponentConfigs};
 use kubeadm_config::detect::{Detect, FetchError, Interface, RoutingTables};
 use kubeadm_config::load::{InitConfig, Loaded, Options, Source, load_init};
 use kubeadm_engine::ports::Access;
-use kubeadm_engine::run::Context;
-use kubeadm_engine::spec::{ADMIN_CONF, ComponentConfig, Ignored, InitSpec, KUBERNETES, Layout};
+use kubeadm_engine::spec::{ADMIN_CONF, Ignored, InitSpec, KUBERNETES, Layout};
 use kubeadm_pki::KeyAlgorithm;
-use serde_json::Value;
 
 /// The spec of a node `cp1` at 192.0.2.10. `more` continues its ClusterConfiguration, and may add documents.
 pub(crate) fn init(version: &str, more: &str) -> InitSpec {
@@ -27,22 +25,8 @@ kubernetesVersion: {version}
     let mut notices = Vec::new();
     let source = Source { text: &text, name: "kubeadm.yaml" };
     let loaded = load_init(source, &Options::new(own), &mut Host, &mut notices).unwrap();
-    let Loaded { config: InitConfig { init, cluster }, version, release, components } = loaded;
-    let given = |kind: &str| components.iter().map(|c| &c.value).find(|v| v["kind"] == kind).cloned();
-    let component = |user: Option<Value>, value| ComponentConfig { user_supplied: user.is_some(), value };
-    let inputs = KubeletInputs {
-        service_subnet: &cluster.networking.service_subnet,
-        dns_domain: &cluster.networking.dns_domain,
-        certificates_dir: &cluster.certificates_dir,
-    };
-    let user = given("KubeletConfiguration");
-    let kubelet = component(user.clone(), default_kubelet(user, &inputs, &release).0);
-    let inputs = ProxyInputs {
-        advertise_address: &init.local_api_endpoint.advertise_address,
-        pod_subnet: &cluster.networking.pod_subnet,
-    };
-    let user = given("KubeProxyConfiguration");
-    let kube_proxy = component(user.clone(), default_kube_proxy(user, &inputs, &release).0);
+    let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, &mut notices);
+    let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
     InitSpec {
         advertise_address: init.local_api_endpoint.advertise_address.parse().unwrap(),
         layout: Layout {
@@ -64,23 +48,12 @@ kubernetesVersion: {version}
         patches: None,
         proxy_env: Vec::new(),
         kubeadm_version: version.clone(),
-        warnings: Vec::new(),
         kubelet,
         kube_proxy,
         init,
         cluster,
         release,
         version,
-    }
-}
-
-/// What the executor must know of a spec.
-pub(crate) fn context(spec: &InitSpec) -> Context {
-    Context {
-        access: spec.access.clone(),
-        socket: spec.init.node_registration.cri_socket.clone(),
-        api_limit: spec.init.timeouts.kubernetes_api_call.to_std(),
-        dry: spec.layout.landing.is_some(),
     }
 }
 

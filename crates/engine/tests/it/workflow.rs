@@ -45,7 +45,7 @@ fn host(version: &str) -> MemoryHost {
 }
 
 fn init_with(effects: &Effects, spec: &InitSpec) -> Result<(), RunError> {
-    block_on(run::run(INIT, &Selection::Skip(Vec::new()), spec, &wish::context(spec), effects))
+    block_on(run::run(INIT, &Selection::Skip(Vec::new()), spec, &spec.context(), effects))
 }
 
 fn init(host: &MemoryHost, spec: &InitSpec) -> Result<(), RunError> {
@@ -196,7 +196,7 @@ fn phases_run_alone_as_they_run_together() {
         let (whole, parts, spec) = (host(version), host(version), wish::init(version, ""));
         init(&whole, &spec).unwrap();
         for phase in INIT {
-            let (only, context) = (Selection::Only(phase.name.into()), wish::context(&spec));
+            let (only, context) = (Selection::Only { path: phase.name.into(), skip: Vec::new() }, spec.context());
             block_on(run::run(INIT, &only, &spec, &context, &parts.effects()))
                 .unwrap_or_else(|e| panic!("{version}, {}: {e}", phase.name));
         }
@@ -209,6 +209,24 @@ fn phases_run_alone_as_they_run_together() {
 
 // --- again ----------------------------------------------------------------------------------------------------
 
+/// What the kubelet does with the manifests.
+fn start_static_pods(host: &MemoryHost) {
+    let running =
+        |name| Container { state: ContainerState::Running, finished: None, ..ended(host, name, 0) };
+    let pods = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+    host.runtimes.runtime.set(|runtime| runtime.containers = pods.map(running).into());
+}
+
+#[test]
+fn a_kubelet_that_has_not_started_what_changed_is_restarted() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    init(&host, &spec).unwrap();
+    start_static_pods(&host);
+    host.runtimes.runtime.set(|runtime| runtime.containers.remove(0));
+    init(&host, &spec).unwrap();
+    assert_eq!(host.machine.service_log().len(), 4, "{:?}", host.machine.service_log());
+}
+
 #[test]
 fn a_second_run_changes_no_file_and_restarts_nothing() {
     for version in ALL {
@@ -216,6 +234,7 @@ fn a_second_run_changes_no_file_and_restarts_nothing() {
         init(&host, &spec).unwrap();
         let (before, changes) = (shape(&host), host.files.changes().len());
         let bytes = written(&host);
+        start_static_pods(&host);
         init(&host, &spec).unwrap();
         assert_eq!(host.files.changes()[changes..], [""; 0].map(PathBuf::from), "{version}");
         same(&written(&host), &bytes, version);
@@ -233,6 +252,7 @@ fn a_kubelet_that_rotated_its_certificate_keeps_it() {
     assert!(kubelet.contains(&format!("client-certificate: {ROTATED}")), "{kubelet}");
     assert!(!kubelet.contains("client-key-data"), "{kubelet}");
     let bytes = written(&host);
+    start_static_pods(&host);
     init(&host, &spec).unwrap();
     assert_eq!(written(&host), bytes);
     assert_eq!(host.machine.service_log(), ["stop kubelet", "restart kubelet", "restart kubelet"]);
