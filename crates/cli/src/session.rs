@@ -79,16 +79,7 @@ impl Detect for &Session {
     }
 
     fn interfaces(&mut self) -> Result<Vec<Interface>, String> {
-        let all = self.fx.net.interfaces().into_iter();
-        Ok(all
-            .map(|i| Interface {
-                name: i.name,
-                up: i.up,
-                loopback: i.loopback,
-                point_to_point: i.point_to_point,
-                addresses: i.addresses,
-            })
-            .collect())
+        Ok(self.fx.net.interfaces())
     }
 
     fn runtime_answers(&mut self, socket: &str) -> bool {

@@ -89,9 +89,10 @@ pub fn select<S>(
     let mut all = Vec::new();
     walk(tree, "", &mut |path, phase| all.push(Selected { path, phase }));
     all.retain(|s| {
-        let skipped = skip.iter().filter(|w| only.is_none_or(|path| below(path, w))).any(|w| {
-            *w == s.path || below(w, &s.path)
-        });
+        let skipped = skip
+            .iter()
+            .filter(|w| only.is_none_or(|path| below(path, w)))
+            .any(|w| *w == s.path || below(w, &s.path));
         !skipped && only.is_none_or(|path| path == s.path || below(path, &s.path))
     });
     Ok(all)
@@ -128,4 +129,46 @@ fn normal(name: &str) -> String {
 /// For phases that run for every release and configuration.
 pub fn always<S>(_: &S) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phases::INIT;
+
+    fn selected(selection: Selection) -> Vec<String> {
+        select(INIT, &selection).unwrap().into_iter().map(|s| s.path).collect()
+    }
+
+    #[test]
+    fn a_skipped_group_takes_its_children_along() {
+        let rest = selected(Selection::Skip(vec!["certs".into(), "Addon/CoreDNS [x]".into(), String::new()]));
+        assert!(!rest.iter().any(|p| p.starts_with("certs") || p == "addon/coredns"), "{rest:?}");
+        assert!(["preflight", "addon", "addon/kube-proxy"].iter().all(|p| rest.iter().any(|r| r == p)));
+    }
+
+    #[test]
+    fn children_of_a_group_are_left_out_but_never_what_was_named() {
+        let only = |path: &str, skip: &[&str]| {
+            let skip = skip.iter().map(|&s| s.to_owned()).collect();
+            selected(Selection::Only { path: path.into(), skip })
+        };
+        let both = ["addon", "addon/coredns", "addon/kube-proxy"];
+        assert_eq!(only("addon", &[]), both);
+        assert_eq!(only("addon/all", &["addon", "certs"]), both);
+        assert_eq!(only("addon", &["addon/coredns"]), ["addon", "addon/kube-proxy"]);
+        assert_eq!(only("addon/coredns", &["addon/coredns", "addon"]), ["addon/coredns"]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused() {
+        for selection in [
+            Selection::Skip(vec!["cert".into()]),
+            Selection::Only { path: "certs".into(), skip: vec!["cert".into()] },
+        ] {
+            let SelectionError::Unknown { name, known } = select(INIT, &selection).err().unwrap();
+            assert_eq!(name, "cert");
+            assert!(known.contains(&"certs/ca".to_owned()) && !known.contains(&"certs/all".to_owned()));
+        }
+    }
 }

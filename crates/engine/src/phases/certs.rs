@@ -88,19 +88,7 @@ pub enum CertsError {
     File(#[from] FileError),
 }
 
-macro_rules! plans {
-    ($($(#[$doc:meta])* $function:ident = $name:literal;)*) => {$(
-        $(#[$doc])*
-        pub fn $function<'a>(
-            spec: &'a InitSpec,
-            view: View<'a>,
-        ) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-            Box::pin(async move { Ok(certificate(spec, view, $name)?) })
-        }
-    )*};
-}
-
-plans! {
+super::plans! { certificate:
     /// Plans `ca`.
     plan_ca = "ca";
     /// Plans `apiserver`.

@@ -54,19 +54,7 @@ pub enum KubeconfigError {
     File(#[from] FileError),
 }
 
-macro_rules! plans {
-    ($($(#[$doc:meta])* $function:ident = $name:literal;)*) => {$(
-        $(#[$doc])*
-        pub fn $function<'a>(
-            spec: &'a InitSpec,
-            view: View<'a>,
-        ) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-            Box::pin(async move { Ok(file(spec, view, $name)?) })
-        }
-    )*};
-}
-
-plans! {
+super::plans! { file:
     /// Plans `admin.conf`.
     plan_admin = "admin";
     /// Plans `super-admin.conf`, where the release has one.

@@ -11,10 +11,12 @@ use kubeadm_release::facts::kubelet::{EnvFlag, EnvQuoting};
 use serde_json::{Map, Value, json};
 
 use super::PhaseError;
+use crate::manifests::Component;
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, ServiceVerb, Step};
 use crate::ports::{NewFile, View};
 use crate::spec::{InitSpec, KUBELET};
+use crate::static_pods;
 
 /// `resolvConf` where systemd-resolved runs: its own stub cannot be used from within pods.
 const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
@@ -78,11 +80,10 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
         files.push(file);
 
-        let unchanged = {
-            let same =
-                |f: &NewFile| matches!(view.files.read(&f.path), Ok(Some(content)) if content == f.content);
-            files.iter().all(same) && view.services.active("kubelet").await
-        };
+        let same =
+            |f: &NewFile| matches!(view.files.read(&f.path), Ok(Some(content)) if content == f.content);
+        let unchanged =
+            files.iter().all(same) && view.services.active("kubelet").await && settled(spec, view).await;
         if !unchanged {
             steps.extend(service(view, ServiceVerb::Stop).await);
         }
@@ -97,6 +98,17 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         }
         Ok(steps)
     })
+}
+
+/// Whether every static pod runs as its manifest says. Where one does not, the kubelet is to be restarted though its
+/// own files are the same: it then starts what changed at once, while otherwise the pauses it makes after crashes, of
+/// the pod and of those that depend on it, can add up to minutes.
+async fn settled(spec: &InitSpec, view: View<'_>) -> bool {
+    let Ok(containers) = view.runtime.containers().await else { return false };
+    let components =
+        [Component::Etcd, Component::ApiServer, Component::ControllerManager, Component::Scheduler];
+    let manifests: Vec<PathBuf> = components.iter().map(|c| spec.layout.manifest(c.name())).collect();
+    static_pods::read(view, &manifests).iter().all(|pod| pod.runs(&containers))
 }
 
 /// Stops or restarts the kubelet. Whatever is missing is told, and the verb is tried all the same.

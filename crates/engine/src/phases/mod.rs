@@ -6,6 +6,20 @@
 use crate::phase::{Phase, always};
 use crate::spec::InitSpec;
 
+/// Plans of phases that differ by a name only: each is `WORK(spec, view, NAME)`.
+macro_rules! plans {
+    ($work:ident: $($(#[$doc:meta])* $function:ident = $name:literal;)*) => {$(
+        $(#[$doc])*
+        pub fn $function<'a>(
+            spec: &'a InitSpec,
+            view: View<'a>,
+        ) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+            Box::pin(async move { Ok($work(spec, view, $name)?) })
+        }
+    )*};
+}
+use plans;
+
 pub mod addon;
 pub mod bootstrap_token;
 pub mod certs;

@@ -1,0 +1,135 @@
+//! The API server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::resource::Resource;
+
+/// Why a request to the API server failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApiError {
+    /// 404.
+    #[error("{0}")]
+    NotFound(String),
+    /// 409 with reason AlreadyExists.
+    #[error("{0}")]
+    AlreadyExists(String),
+    /// 409 with reason Conflict: somebody else changed the object meanwhile.
+    #[error("{0}")]
+    Conflict(String),
+    /// 401 or 403: the credentials are not accepted, or may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 422: the object is refused.
+    #[error("{0}")]
+    Invalid(String),
+    /// Any other answer that is not a success.
+    #[error("{message} (status {code})")]
+    Status {
+        /// HTTP status.
+        code: u16,
+        /// The server's message.
+        message: String,
+    },
+    /// No answer: refused, timed out, TLS failure.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The kubeconfig that should give access cannot be used.
+    #[error("failed to load kubeconfig {}: {reason}", path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl ApiError {
+    /// Whether trying again may help without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Conflict(_) => true,
+            Self::Status { code, .. } => *code == 429 || *code >= 500,
+            Self::NotFound(_)
+            | Self::AlreadyExists(_)
+            | Self::Forbidden(_)
+            | Self::Invalid(_)
+            | Self::Kubeconfig { .. } => false,
+        }
+    }
+}
+
+/// Restricts a list request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// Label selector, such as `k8s-app=kube-dns`.
+    pub labels: Option<String>,
+    /// Field selector, such as `type=bootstrap.kubernetes.io/token`.
+    pub fields: Option<String>,
+}
+
+impl Selector {
+    /// Whether an object has the labels; only `key=value` terms are known here.
+    pub fn matches_labels(&self, object: &Value) -> bool {
+        self.labels
+            .iter()
+            .flat_map(|l| l.split(','))
+            .filter_map(|term| term.split_once('='))
+            .all(|(key, value)| object["metadata"]["labels"][key].as_str() == Some(value))
+    }
+}
+
+/// Reads objects of the cluster. Connects on first use, so it may be made before its kubeconfig exists.
+#[async_trait]
+pub trait Api: Send + Sync {
+    /// One object, `None` if it does not exist.
+    async fn get(&self, resource: Resource, namespace: &str, name: &str) -> Result<Option<Value>, ApiError>;
+    /// All objects that match, without the list around them.
+    async fn list(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        selector: &Selector,
+    ) -> Result<Vec<Value>, ApiError>;
+    /// The body of `GET path`, such as `/livez`.
+    async fn get_path(&self, path: &str) -> Result<String, ApiError>;
+}
+
+/// Changes objects of the cluster.
+#[async_trait]
+pub trait WriteApi: Api {
+    /// Creates an object; namespace and name are taken from it.
+    async fn create(&self, resource: Resource, object: &Value) -> Result<Value, ApiError>;
+    /// Replaces an object.
+    async fn update(&self, resource: Resource, object: &Value) -> Result<Value, ApiError>;
+    /// Applies a strategic merge patch.
+    async fn patch(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, ApiError>;
+    /// Deletes an object; `false` if it was not there.
+    async fn delete(&self, resource: Resource, namespace: &str, name: &str) -> Result<bool, ApiError>;
+}
+
+/// How to reach the API server: a kubeconfig, and a server to use instead of the one it names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// The kubeconfig file.
+    pub kubeconfig: PathBuf,
+    /// `https://host:port` in place of the server of the file.
+    pub server: Option<String>,
+}
+
+/// Opens clients. Nothing is read or connected before the first request.
+pub trait Cluster: Send + Sync {
+    /// A client that only reads.
+    fn reader(&self, access: &Access) -> Arc<dyn Api>;
+    /// A client that also writes.
+    fn writer(&self, access: &Access) -> Arc<dyn WriteApi>;
+}

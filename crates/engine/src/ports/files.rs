@@ -1,0 +1,102 @@
+//! The file system.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+/// A file operation that failed: what was tried, on which path, and the system's answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {}: {reason}", path.display())]
+pub struct FileError {
+    /// The operation, as a verb: `open`, `write`, `lstat` …
+    pub operation: &'static str,
+    /// The path it failed on.
+    pub path: PathBuf,
+    /// The system's words, such as `permission denied`.
+    pub reason: String,
+}
+
+/// What kind of thing a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link (links are not followed by [`Files::stat`]).
+    Link,
+    /// A socket, device or pipe.
+    Other,
+}
+
+/// What is known of a path without opening it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileMeta {
+    /// File, directory, link or other.
+    pub kind: FileKind,
+    /// Permission bits, `0o7777` at most.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// When its content last changed.
+    pub modified: Timestamp,
+}
+
+/// Reads the file system.
+pub trait Files: Send + Sync {
+    /// The content of a file, `None` if the path does not exist.
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError>;
+    /// Facts about a path (not following a final link), `None` if it does not exist.
+    fn stat(&self, path: &Path) -> Result<Option<FileMeta>, FileError>;
+    /// The names in a directory, sorted; `None` if it does not exist.
+    fn list(&self, dir: &Path) -> Result<Option<Vec<String>>, FileError>;
+    /// Whether a path exists at all. A path that cannot be looked at counts as existing.
+    fn exists(&self, path: &Path) -> bool {
+        !matches!(self.stat(path), Ok(None))
+    }
+}
+
+/// Owner and group of a file that is about to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// A file to be written: it appears at once with this content and mode, or not at all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Whole content.
+    pub content: Vec<u8>,
+    /// Final permission bits; the file is never readable with wider ones in between.
+    pub mode: u32,
+    /// Whether the content must never be printed.
+    pub secret: bool,
+}
+
+impl std::fmt::Debug for NewFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let content = if self.secret { "<secret>".into() } else { String::from_utf8_lossy(&self.content) };
+        write!(f, "NewFile({}, {:o}, {content})", self.path.display(), self.mode)
+    }
+}
+
+/// Changes the file system.
+pub trait WriteFiles: Files {
+    /// Writes a file atomically; missing directories above it are made with 0755.
+    fn write(&self, file: &NewFile) -> Result<(), FileError>;
+    /// Makes a directory and those above it with `mode`, if missing.
+    fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError>;
+    /// Removes a file, or a directory with all it holds on the same file system. Absence is success.
+    fn remove(&self, path: &Path) -> Result<(), FileError>;
+    /// Sets owner and permission bits (`mode` where given), for a directory with all below it.
+    fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError>;
+}

@@ -1,0 +1,145 @@
+//! The container runtime, over CRI.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+/// Why a call to the container runtime failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RuntimeError {
+    /// The socket does not answer.
+    #[error("could not connect to the container runtime at {socket:?}: {reason}")]
+    Unreachable {
+        /// The CRI socket.
+        socket: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// The runtime does not know this call.
+    #[error("the container runtime at {socket:?} does not implement {call}")]
+    Unimplemented {
+        /// The CRI socket.
+        socket: String,
+        /// The CRI method.
+        call: &'static str,
+    },
+    /// The runtime answered with an error.
+    #[error("{call}: {message}")]
+    Failed {
+        /// The CRI method.
+        call: &'static str,
+        /// The runtime's words.
+        message: String,
+    },
+}
+
+/// A condition of the runtime, such as `RuntimeReady`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeCondition {
+    /// `RuntimeReady` or `NetworkReady`.
+    pub kind: String,
+    /// Whether it holds.
+    pub status: bool,
+    /// One word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// What the runtime says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RuntimeStatus {
+    /// Its conditions.
+    pub conditions: Vec<RuntimeCondition>,
+    /// The pause image of its configuration, where it tells.
+    pub sandbox_image: Option<String>,
+}
+
+/// The cgroup driver a runtime is configured with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupDriver {
+    /// `systemd`
+    Systemd,
+    /// `cgroupfs`
+    Cgroupfs,
+}
+
+/// State of a container as CRI has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Created, not started.
+    Created,
+    /// Running.
+    Running,
+    /// Exited.
+    Exited,
+    /// Unknown to the runtime.
+    Unknown,
+}
+
+/// A container of a static pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// CRI id.
+    pub id: String,
+    /// Container name, such as `kube-apiserver`.
+    pub name: String,
+    /// Pod name.
+    pub pod: String,
+    /// Pod namespace.
+    pub namespace: String,
+    /// The image it was made from, as the pod names it.
+    pub image: String,
+    /// State.
+    pub state: ContainerState,
+    /// Exit code, when it exited.
+    pub exit_code: Option<i32>,
+    /// One word such as `Error`, `OOMKilled`.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// How many times the kubelet has made it before.
+    pub attempt: u32,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it ended, if it did.
+    pub finished: Option<Timestamp>,
+}
+
+/// Reads the container runtime over CRI. Connects on first use.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    /// The socket this speaks to.
+    fn socket(&self) -> &str;
+    /// Asks for the runtime's status.
+    async fn status(&self) -> Result<RuntimeStatus, RuntimeError>;
+    /// The cgroup driver, by the CRI method RuntimeConfig (KEP-4033).
+    async fn cgroup_driver(&self) -> Result<CgroupDriver, RuntimeError>;
+    /// Whether an image is present.
+    async fn image_present(&self, image: &str) -> Result<bool, RuntimeError>;
+    /// All containers of pods in `kube-system`, newest first.
+    async fn containers(&self) -> Result<Vec<Container>, RuntimeError>;
+    /// The last lines of a container's log, oldest first.
+    async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, RuntimeError>;
+    /// Returns when a container changed, or after `max`; never an error: it only shortens a wait.
+    async fn changed(&self, max: Duration);
+}
+
+/// Changes what the container runtime holds.
+#[async_trait]
+pub trait WriteRuntime: Runtime {
+    /// Pulls an image.
+    async fn pull(&self, image: &str) -> Result<(), RuntimeError>;
+}
+
+/// Opens clients of container runtimes.
+pub trait Runtimes: Send + Sync {
+    /// A client that only reads.
+    fn reader(&self, socket: &str) -> Arc<dyn Runtime>;
+    /// A client that also writes.
+    fn writer(&self, socket: &str) -> Arc<dyn WriteRuntime>;
+    /// Whether something that speaks CRI answers at the socket.
+    fn answers(&self, socket: &str) -> bool;
+}
