@@ -5,6 +5,7 @@ mod dry_run;
 mod failures;
 mod init;
 mod rerun;
+mod variants;
 
 use crate::scenario::Scenario;
 
@@ -19,4 +20,10 @@ pub const ALL: &[&Scenario] = &[
     &failures::OLD,
     &rerun::KILLED,
     &rerun::OLD,
+    &variants::PHASES,
+    &variants::ECDSA,
+    &variants::EXTERNAL_CA,
+    &variants::ROOTLESS,
+    &variants::ROOTFS,
+    &variants::PULL,
 ];
