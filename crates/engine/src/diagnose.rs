@@ -10,7 +10,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-
 use crate::ports::*;
 use crate::static_pods::{self, StaticPod};
 

@@ -24,12 +24,19 @@ impl StaticPod {
         container.name == self.component && container.created < self.written
     }
 
+    /// Whether a container runs that was made from the manifest on disk.
+    pub fn runs(&self, containers: &[Container]) -> bool {
+        self.running(containers).is_some_and(|newest| !self.outdates(newest))
+    }
+
     /// Whether what runs is still made from an earlier manifest: the kubelet has not replaced it yet. Where no
     /// container of it is known, nothing can be said against it.
     pub fn awaits_replacement(&self, containers: &[Container]) -> bool {
-        let mut running =
-            containers.iter().filter(|c| c.name == self.component && c.state == ContainerState::Running);
-        running.next().is_some_and(|newest| self.outdates(newest))
+        self.running(containers).is_some_and(|newest| self.outdates(newest))
+    }
+
+    fn running<'a>(&self, containers: &'a [Container]) -> Option<&'a Container> {
+        containers.iter().find(|c| c.name == self.component && c.state == ContainerState::Running)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
 use kubeadm_config::duration::GoDuration;
 
 use crate::diagnose::{self, Finding};
@@ -19,6 +19,9 @@ const QUICK: Duration = Duration::from_millis(25);
 const SLOW: Duration = Duration::from_millis(250);
 /// How often the state of services and containers is looked at.
 const LOOK: Duration = Duration::from_millis(1000);
+
+/// How long one answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A wait that was in vain.
 #[derive(Debug, thiserror::Error)]
@@ -213,7 +216,16 @@ async fn distrust_predecessors(
     }
 }
 
+/// Asks a component, but not for long: one that keeps the line open must not keep the others from being looked at.
 async fn health(view: View<'_>, component: &ComponentHealth) -> Result<(), String> {
+    let patience = view.clock.pause(PATIENCE);
+    match select(Box::pin(ask(view, component)), patience).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(((), _)) => Err(format!("no answer within {}", go_seconds(PATIENCE))),
+    }
+}
+
+async fn ask(view: View<'_>, component: &ComponentHealth) -> Result<(), String> {
     if component.with_credentials {
         let path = component.url.rsplit('/').next().unwrap_or_default();
         return view.api.get_path(&format!("/{path}")).await.map(drop).map_err(|e| e.to_string());

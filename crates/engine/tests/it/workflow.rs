@@ -196,7 +196,8 @@ fn phases_run_alone_as_they_run_together() {
         let (whole, parts, spec) = (host(version), host(version), wish::init(version, ""));
         init(&whole, &spec).unwrap();
         for phase in INIT {
-            let (only, context) = (Selection::Only { path: phase.name.into(), skip: Vec::new() }, spec.context());
+            let (only, context) =
+                (Selection::Only { path: phase.name.into(), skip: Vec::new() }, spec.context());
             block_on(run::run(INIT, &only, &spec, &context, &parts.effects()))
                 .unwrap_or_else(|e| panic!("{version}, {}: {e}", phase.name));
         }
@@ -211,8 +212,7 @@ fn phases_run_alone_as_they_run_together() {
 
 /// What the kubelet does with the manifests.
 fn start_static_pods(host: &MemoryHost) {
-    let running =
-        |name| Container { state: ContainerState::Running, finished: None, ..ended(host, name, 0) };
+    let running = |name| Container { state: ContainerState::Running, finished: None, ..ended(host, name, 0) };
     let pods = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
     host.runtimes.runtime.set(|runtime| runtime.containers = pods.map(running).into());
 }
