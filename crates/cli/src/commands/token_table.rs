@@ -99,7 +99,7 @@ impl Listed {
         let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
         let (ttl, expires) = match self.expires {
             Some(end) => {
-                (short(end.as_second() - now.as_second()), end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+                (short(end.duration_since(now).as_secs()), end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
             }
             None => ("<forever>".into(), "<never>".into()),
         };
