@@ -135,7 +135,14 @@ const CORRUPT_DATA: Case = Case {
 
 const WRONG_CGROUP_DRIVER: Case = Case {
     name: "wrong cgroup driver",
-    config: &[("cgroupDriver: cgroupfs", "cgroupDriver: systemd")],
+    spoil: r#"cp /etc/containerd/config.toml /root/
+printf '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+SystemdCgroup = true
+' >> /etc/containerd/config.toml
+systemctl restart containerd"#,
+    mend: "cp /root/config.toml /etc/containerd/; systemctl restart containerd",
     named: &["cgroup"],
     ..NONE
 };
