@@ -133,7 +133,9 @@ fn read_document(
     start_line: usize,
     source_name: &str,
 ) -> Result<Option<Document>, YamlError> {
-    if lines.iter().all(|l| l.trim_start().is_empty() || l.trim_start().starts_with('#')) {
+    // Only these are blank in YAML: a no-break space is a text.
+    let mut starts = lines.iter().map(|line| line.trim_start_matches([' ', '\t', '\r']));
+    if starts.all(|start| start.is_empty() || start.starts_with('#')) {
         return Ok(None);
     }
     let mut text = lines.join("\n");

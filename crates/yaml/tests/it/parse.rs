@@ -139,3 +139,9 @@ fn refusals_name_the_place_and_show_the_line() {
     assert_eq!(refused("a: 1\n...\nb: 2\n").0, ErrorKind::TrailingContent);
     assert_eq!(parse_value("a: 1\n---\nb: 2\n", "f").unwrap_err().kind, Box::new(ErrorKind::TrailingContent));
 }
+
+#[test]
+fn a_no_break_space_is_a_text_and_not_a_blank_document() {
+    assert_eq!(one("\u{a0}\n").value, json!("\u{a0}"));
+    assert_eq!(parse_documents(" \t\r\n# nothing\n", "f").unwrap(), []);
+}
