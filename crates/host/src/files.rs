@@ -62,6 +62,8 @@ impl WriteFiles for HostFiles {
         let (Some(dir), Some(name)) = (file.path.parent(), file.path.file_name()) else {
             return Err(failed("open", &file.path, &io::Error::from(ErrorKind::InvalidFilename)));
         };
+        // A bare name has the empty path above it, which the system does not know as a directory.
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         self.create_dir(dir, 0o755)?;
         clear_leftovers(dir, name);
         let temporary = temporary_path(dir, name);
@@ -199,6 +201,14 @@ mod tests {
         assert_eq!(HostFiles.stat(&path).unwrap().unwrap().mode, 0o600);
         assert_eq!(HostFiles.stat(&dir.path().join("a")).unwrap().unwrap().mode, 0o755);
         assert_eq!(HostFiles.list(path.parent().unwrap()).unwrap().unwrap(), ["admin.conf"]);
+    }
+
+    #[test]
+    fn a_bare_name_is_in_the_current_directory() {
+        let old = tempfile::Builder::new().tempfile_in(".").unwrap();
+        let name = PathBuf::from(old.path().file_name().unwrap());
+        HostFiles.write(&new_file(name, "new", 0o600)).unwrap();
+        assert_eq!(std::fs::read(old.path()).unwrap(), b"new");
     }
 
     #[test]

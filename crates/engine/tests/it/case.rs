@@ -8,11 +8,11 @@ use kubeadm_config::types::{
     ApiServer, Arg, ClusterConfiguration, ControlPlaneComponent, EnvVar, Etcd, ExternalEtcd, HostPathMount,
     InitConfiguration, LocalEtcd, Networking,
 };
-use kubeadm_engine::ports::Access;
-use kubeadm_engine::spec::{Ignored, InitSpec, Layout};
-use kubeadm_pki::KeyAlgorithm;
+use kubeadm_engine::spec::{InitSpec, Layout};
 use kubeadm_release::{Release, Version};
 use serde_json::Value;
+
+use crate::wish;
 
 /// A recorded case.
 pub(crate) struct Case {
@@ -105,23 +105,8 @@ impl Case {
             kubelet: ComponentConfig { value: Value::Null, user_supplied: false },
             kube_proxy: ComponentConfig { value: Value::Null, user_supplied: false },
             layout: Layout { pki, kubeconfigs: "/etc/kubernetes".into(), landing: None },
-            algorithm: KeyAlgorithm::default(),
-            access: Access { kubeconfig: "/etc/kubernetes/admin.conf".into(), server: None },
-            binds_admin: true,
-            external_ca: false,
-            external_front_proxy_ca: false,
-            upload_certs: false,
-            certificate_key: None,
-            certificate_key_given: false,
-            skip_certificate_key_print: false,
-            skip_token_print: false,
-            ignored: Ignored::default(),
-            patches: None,
-            proxy_env: Vec::new(),
-            kubeadm_version: version.clone(),
             init,
-            release,
-            version,
+            ..wish::init(&version.to_string(), "")
         }
     }
 

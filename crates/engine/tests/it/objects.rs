@@ -13,11 +13,11 @@ use kubeadm_config::load::{self, InitConfig, Loaded, Options, Source};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::INIT;
 use kubeadm_engine::plan::{Action, Line, Step};
-use kubeadm_engine::ports::Access;
-use kubeadm_engine::spec::{Ignored, InitSpec, Layout};
-use kubeadm_pki::KeyAlgorithm;
+use kubeadm_engine::spec::{InitSpec, Layout};
 use kubeadm_testkit::MemoryHost;
 use serde_json::{Value, json};
+
+use crate::wish;
 
 /// The phases that speak to the cluster.
 const PHASES: [&str; 9] = [
@@ -145,7 +145,7 @@ impl Case {
     pub(crate) fn spec(&self) -> (InitSpec, Vec<String>) {
         let loaded = self.load();
         let completed = components::complete(&loaded, &mut Vec::new());
-        let Loaded { config: InitConfig { init, mut cluster }, version, release, .. } = loaded;
+        let Loaded { config: InitConfig { init, mut cluster }, version, .. } = loaded;
         let mut skipped = init.skip_phases.clone();
         skipped.extend(self.flag("--skip-phases").split(',').map(str::to_owned));
         let skips = |phase: &str| skipped.iter().any(|s| s == "addon" || s == phase);
@@ -163,24 +163,13 @@ impl Case {
                 // The recordings are dry runs; their folder is shown as this one.
                 landing: Some("/etc/kubernetes".into()),
             },
-            algorithm: KeyAlgorithm::default(),
-            access: Access { kubeconfig: "/etc/kubernetes/admin.conf".into(), server: None },
-            binds_admin: true,
-            external_ca: false,
-            external_front_proxy_ca: false,
             upload_certs: args.contains("--upload-certs"),
             certificate_key: Some(key).filter(|k| !k.is_empty()),
             certificate_key_given: true,
-            skip_certificate_key_print: false,
             skip_token_print: args.contains("--skip-token-print"),
-            ignored: Ignored::default(),
-            patches: None,
-            proxy_env: Vec::new(),
-            kubeadm_version: version.clone(),
             init,
             cluster,
-            release,
-            version,
+            ..wish::init(&version.to_string(), "")
         };
         (spec, skipped)
     }
