@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kubeadm_pki::{KeyAlgorithm, KeyError, KeySource, PrivateKey};
 use serde_json::{Value, json};
 
 use crate::ports::*;
@@ -34,7 +35,29 @@ pub fn over(real: &Effects, layout: &Layout) -> Effects {
         }),
         services: Arc::new(DryServices(real.services.clone())),
         runtimes: Arc::new(DryRuntimes(real.runtimes.clone())),
+        keys: Arc::new(DryKeys { real: real.keys.clone(), made: Mutex::default() }),
         ..real.clone()
+    }
+}
+
+// --- keys -----------------------------------------------------------------------------------------------------
+
+/// One key of a kind for everything that needs one. What a dry run writes is for looking at, and making sixteen RSA keys
+/// would be nine tenths of its work.
+struct DryKeys {
+    real: Arc<dyn KeySource>,
+    made: Mutex<Vec<(KeyAlgorithm, PrivateKey)>>,
+}
+
+impl KeySource for DryKeys {
+    fn generate(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, KeyError> {
+        let mut made = lock(&self.made);
+        if let Some((_, key)) = made.iter().find(|(of, _)| *of == algorithm) {
+            return Ok(key.clone());
+        }
+        let key = self.real.generate(algorithm)?;
+        made.push((algorithm, key.clone()));
+        Ok(key)
     }
 }
 

@@ -66,7 +66,9 @@ fn execute(spec: &InitSpec, selection: &Selection, session: &Session) -> Result<
         true => dryrun::over(&session.fx, &spec.layout),
         false => session.fx.clone(),
     };
-    session.keys.prepare(spec.algorithm, missing_keys(spec, selection, session)?);
+    let missing = missing_keys(spec, selection, session)?;
+    // A dry run makes one for all.
+    session.keys.prepare(spec.algorithm, if context.dry { missing.min(1) } else { missing });
     session
         .block_on(run_phases(INIT, selection, spec, &context, &effects))
         .map_err(|error| explain(error, &*effects.output))
