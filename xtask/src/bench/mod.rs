@@ -142,8 +142,9 @@ fn report(all: &[Measured], ours: &Kubeadm, theirs: &Kubeadm) -> Result<String> 
          The last run of `cargo xtask bench --reference PATH`, which writes this file. PATH is a kubeadm v1.37.2 in Go;\n\
          `cargo xtask bench --reference build` builds one from its Go module first (a few minutes, once).\n\n\
          Both programs run in turns on the same machine. Each cell reads: ours / the original = share of it; the\n\
-         first number is the median, the one in brackets the least. Memory is the most that was resident. `init` runs\n\
-         on a fresh node of the lab with all images present and ends when kubeadm does.\n\n\
+         first number is the median, the one in brackets the least. Memory is the most that was resident, and no\n\
+         less than the few MiB of the program that measures. `init` runs on a\n\
+         fresh node of the lab with all images present and ends when kubeadm does.\n\n\
          {processors} processors, load of the last five minutes {load}. \
          Size: {:.1} MB / {:.1} MB.\n\n\
          | command | runs | wall time | processor time | memory |\n|---|---|---|---|---|\n{}\n",
