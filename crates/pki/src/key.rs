@@ -2,10 +2,8 @@
 //! Must not touch files: a key's text leaves this crate only as a string that wipes itself.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -108,55 +106,13 @@ pub enum KeyError {
     Sign,
 }
 
-/// Where new private keys come from. The product uses [`SystemKeys`]; tests may hand out keys made before.
+/// Where new private keys come from: made ahead of time, on the spot, or by a test.
 pub trait KeySource: Send + Sync {
     /// A new key.
     ///
     /// # Errors
     /// When none can be made.
     fn generate(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, KeyError>;
-}
-
-/// Keys from the random source of the system.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemKeys;
-
-impl KeySource for SystemKeys {
-    fn generate(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, KeyError> {
-        PrivateKey::generate(algorithm)
-    }
-}
-
-/// Makes one key for each of `requests`, in their order, on at most `threads` threads.
-///
-/// # Errors
-/// The first failure of the source, by position.
-pub fn generate_all(
-    source: &dyn KeySource,
-    requests: &[KeyAlgorithm],
-    threads: NonZeroUsize,
-) -> Result<Vec<PrivateKey>, KeyError> {
-    let next = AtomicUsize::new(0);
-    let made = Mutex::new(Vec::with_capacity(requests.len()));
-    let work = || {
-        while let Some(algorithm) = {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            requests.get(i).map(|a| (i, *a))
-        } {
-            let key = source.generate(algorithm.1);
-            made.lock().unwrap_or_else(PoisonError::into_inner).push((algorithm.0, key));
-        }
-    };
-    std::thread::scope(|scope| {
-        // The calling thread works too.
-        for _ in 1..threads.get().min(requests.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
-    made.sort_by_key(|(i, _)| *i);
-    made.into_iter().map(|(_, key)| key).collect()
 }
 
 enum Pair {
@@ -466,8 +422,6 @@ fn modulus_bits(pkcs1: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use super::*;
     use proptest::prelude::*;
 
@@ -480,39 +434,6 @@ mod tests {
             "rsa".parse::<KeyAlgorithm>().unwrap_err().to_string(),
             "unknown encryption algorithm \"rsa\": expected one of ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072, RSA-4096"
         );
-    }
-
-    /// Fails for RSA, and counts.
-    struct Counting(AtomicUsize);
-
-    impl KeySource for Counting {
-        fn generate(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, KeyError> {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            match algorithm {
-                KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 => PrivateKey::generate(algorithm),
-                _ => Err(KeyError::Generate { algorithm }),
-            }
-        }
-    }
-
-    #[test]
-    fn many_keys_come_in_the_order_asked_for() {
-        let (small, large) = (KeyAlgorithm::EcdsaP256, KeyAlgorithm::EcdsaP384);
-        for threads in [1, 2, 9] {
-            let threads = NonZeroUsize::new(threads).unwrap();
-            let source = Counting(AtomicUsize::new(0));
-            let keys = generate_all(&source, &[large, small, small, large], threads).unwrap();
-            let kinds: Vec<_> = keys.iter().map(|k| k.public_key().unwrap().kind()).collect();
-            let (small_kind, large_kind) = (KeyKind::EcdsaP256, KeyKind::EcdsaP384);
-            assert_eq!(kinds, [large_kind, small_kind, small_kind, large_kind]);
-            assert_eq!(source.0.into_inner(), 4);
-            assert!(generate_all(&SystemKeys, &[], threads).unwrap().is_empty());
-            let source = Counting(AtomicUsize::new(0));
-            assert_eq!(
-                generate_all(&source, &[small, KeyAlgorithm::Rsa4096], threads).unwrap_err(),
-                KeyError::Generate { algorithm: KeyAlgorithm::Rsa4096 }
-            );
-        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use existing::{
 };
 pub use hex::sha256_hex;
 pub use issue::{CertForm, CertificateRequest, IssueError, Validity, issue, self_signed_ca};
-pub use key::{KeyAlgorithm, KeyError, KeyKind, KeySource, PrivateKey, PublicKey, SystemKeys, generate_all};
+pub use key::{KeyAlgorithm, KeyError, KeyKind, KeySource, PrivateKey, PublicKey};
 pub use name::Name;
 pub use sans::Sans;
 pub use sealed::{CERTIFICATE_KEY_LENGTH, CertificateKey, SealError};
