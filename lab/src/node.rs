@@ -380,23 +380,30 @@ impl Node {
     }
 }
 
-/// Script that puts itself into groups of its own and becomes systemd-nspawn.
+/// The cgroups that are a node's own, one in each hierarchy of this machine.
 ///
-/// Where cgroup v1 is mounted, two kubelets would else share /kubepods.
+/// Two nodes in one group would share systemd's units and, with cgroup v1, /kubepods.
+fn own_groups(name: &str) -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    if !releases::host_has_cgroup_v1() {
+        return vec![root.join(format!("lab-{name}"))];
+    }
+    let hierarchies = CONTROLLERS.iter().chain(&["systemd", "unified"]).map(|h| root.join(h));
+    hierarchies.filter(|h| h.exists()).map(|h| h.join(format!("lab-{name}"))).collect()
+}
+
+/// Script that puts itself into groups of its own and becomes systemd-nspawn.
 fn enter_own_groups(name: &str) -> String {
     let mut script = String::new();
-    if releases::host_has_cgroup_v1() {
-        for controller in CONTROLLERS {
-            script += &format!("mkdir -p /sys/fs/cgroup/{controller}/lab-{name}; ");
-        }
-        for file in ["cpus", "mems"] {
-            let cpuset = "/sys/fs/cgroup/cpuset";
-            script += &format!("cat {cpuset}/cpuset.{file} > {cpuset}/lab-{name}/cpuset.{file}; ");
-        }
-        script += &format!("echo 1 > /sys/fs/cgroup/cpuset/lab-{name}/cgroup.clone_children; ");
-        for controller in CONTROLLERS {
-            script += &format!("echo $$ > /sys/fs/cgroup/{controller}/lab-{name}/cgroup.procs; ");
-        }
+    for group in own_groups(name) {
+        let group = group.display();
+        script += &format!("mkdir -p {group}; ");
+        // A new group of cpuset takes nobody in before it knows its processors and memory.
+        script += &format!(
+            "if [ -e {group}/cpuset.mems ] && [ -e {group}/cgroup.clone_children ]; then \
+             for f in cpus mems; do cat {group}/../cpuset.$f > {group}/cpuset.$f; done; \
+             echo 1 > {group}/cgroup.clone_children; fi; echo $$ > {group}/cgroup.procs; "
+        );
     }
     script + "exec systemd-nspawn \"$@\""
 }
@@ -483,16 +490,14 @@ pub fn remove(lab: &Lab, name: &str) -> Result<()> {
     for point in points.into_iter().rev() {
         Run::new("umount").args(["--lazy", point]).read()?;
     }
-    for controller in CONTROLLERS {
-        let group = format!("/sys/fs/cgroup/{controller}/lab-{name}");
-        if Path::new(&group).exists() {
-            // Groups of just-killed processes empty within moments.
-            wait_for(&format!("cgroup {group} to empty"), Duration::from_secs(10), || {
-                let _ = Run::script(&format!("find {group} -depth -type d -exec rmdir {{}} \\; 2>/dev/null"))
-                    .output();
-                if Path::new(&group).exists() { Err("it is not empty".to_owned()) } else { Ok(()) }
-            })?;
-        }
+    for group in own_groups(name).into_iter().filter(|g| g.exists()) {
+        let shown = group.display();
+        // Groups of just-killed processes empty within moments.
+        wait_for(&format!("cgroup {shown} to empty"), Duration::from_secs(10), || {
+            let _ = Run::script(&format!("find {shown} -depth -type d -exec rmdir {{}} \\; 2>/dev/null"))
+                .output();
+            if group.exists() { Err("it is not empty".to_owned()) } else { Ok(()) }
+        })?;
     }
     std::fs::remove_dir_all(&folder).at("remove", &folder)
 }
