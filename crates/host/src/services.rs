@@ -31,7 +31,7 @@ impl HostServices {
     async fn units_changed(&self, service: &str) -> bool {
         let unit = unit(service);
         let output = self.ask("systemctl", &["show", &unit, "--property=NeedDaemonReload"]).await;
-        !output.is_some_and(|o| o.stdout.trim() == "NeedDaemonReload=no")
+        output.is_none_or(|o| o.stdout.trim() != "NeedDaemonReload=no")
     }
 
     async fn act(&self, program: &str, args: &[&str]) -> Result<(), ServiceError> {
