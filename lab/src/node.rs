@@ -355,10 +355,12 @@ impl Node {
             "ip rule add iif cni0 to {SERVICES} priority 198 unreachable; \
              echo 0 > /proc/sys/net/ipv4/icmp_ratelimit"
         );
+        // A node forwards for its pods, whatever this machine does.
+        let forwards = "echo 1 > /proc/sys/net/ipv4/ip_forward";
         // Old kubelets ask 169.254.169.254 for cloud credentials and wait for an answer: "unreachable" is one.
         let network = format!(
             "ip addr add {}/24 dev host0; ip link set host0 up; ip route add default via {GATEWAY}; \
-             ip route add unreachable 169.254.169.254; {closed}",
+             ip route add unreachable 169.254.169.254; {closed}; {forwards}",
             self.address
         );
         Run::new("nsenter").args(["-t", &leader, "-n", "bash", "-euc", &network]).read()?;

@@ -59,6 +59,18 @@ pub const ALL: &[Release] = &[
         label: "v1.37",
     },
     Release {
+        version: "v1.36.3",
+        minor: 36,
+        source: Source::Modules,
+        aux: "aux",
+        build_minutes: 5,
+        config: include_str!("../data/init-v1beta4.yaml"),
+        ignore: "SystemVerification",
+        reference_ignore: "SystemVerification",
+        only_cgroup_v1: false,
+        label: "v1.36",
+    },
+    Release {
         version: "v1.13.12",
         minor: 13,
         source: Source::Gopath {
