@@ -40,9 +40,9 @@ pub enum Existing<T> {
 /// An authority that is there.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    /// Its certificate.
+    /// Its certificate: that of its key, else the first of the file.
     pub certificate: Certificate,
-    /// The certificates after it in the file.
+    /// The other certificates of the file.
     pub chain: Vec<Certificate>,
     /// Its key; `None` if it is kept elsewhere.
     pub key: Option<PrivateKey>,
@@ -262,9 +262,16 @@ impl Files<'_> {
     /// [`ExistingError`].
     pub fn authority(&self) -> Result<Existing<Authority>, ExistingError> {
         let key = self.private_key()?;
-        let Some((certificate, chain)) = self.certificates()? else {
+        let Some((mut certificate, mut chain)) = self.certificates()? else {
             return Ok(key.map_or(Existing::Absent, Existing::KeyOnly));
         };
+        // While an authority is being replaced its file holds two: the one that signs is that of the key.
+        if let Some(key) = &key
+            && self.check_pair(&certificate, key).is_err()
+            && let Some(signer) = chain.iter_mut().find(|c| c.is_ca() && self.check_pair(c, key).is_ok())
+        {
+            std::mem::swap(&mut certificate, signer);
+        }
         if !certificate.is_ca() {
             return Err(ExistingError::NotAuthority {
                 base: self.base.to_owned(),

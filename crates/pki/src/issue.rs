@@ -97,6 +97,14 @@ pub enum IssueError {
     /// Without a usage (as above).
     #[error("must specify at least one ExtKeyUsage")]
     NoUsage,
+    /// What is to be renewed may sign certificates itself.
+    #[error(
+        "the certificate {subject:?} is a certificate authority: another one like it would be an authority below the cluster's"
+    )]
+    IsAuthority {
+        /// Its subject.
+        subject: String,
+    },
     /// The authority may not sign.
     #[error("the certificate {subject:?} is not a certificate authority")]
     NotAuthority {
@@ -145,12 +153,13 @@ pub fn self_signed_ca(
     let mut extensions = vec![
         key_usage(KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment | KeyUsages::KeyCertSign)?,
         basic_constraints(true)?,
-        extension(oid::SUBJECT_KEY_IDENTIFIER, false, &OctetString::new(key_id(&public))?)?,
+        subject_key_id(&public)?,
     ];
     extensions.extend(alternative_names(if form.ca_san { own_name } else { &[] }, &[])?);
     let serial = if form.random_ca_serial { random_serial()? } else { 0 };
     let issuer = subject.clone();
-    sign(Content { request, issuer: &issuer, subject: &subject, key: &public, extensions, serial }, key)
+    let validity = request.validity;
+    sign(Content { validity, issuer: &issuer, subject: &subject, key: &public, extensions, serial }, key)
 }
 
 /// Makes a leaf signed by `ca`. The identifier of the authority is taken from its certificate, as it is.
@@ -167,12 +176,7 @@ pub fn issue(
     if request.usages.is_empty() {
         return Err(IssueError::NoUsage);
     }
-    if !ca.is_ca() {
-        return Err(IssueError::NotAuthority { subject: ca.subject().to_string() });
-    }
-    if ca_key.public_key()? != *ca.public_key() {
-        return Err(IssueError::KeyMismatch { subject: ca.subject().to_string() });
-    }
+    check_signer(ca, ca_key)?;
     let subject = request.subject()?;
     let usages = ExtendedKeyUsage(request.usages.iter().map(|u| u.oid()).collect());
     // The order of Go's `x509.CreateCertificate`.
@@ -183,16 +187,62 @@ pub fn issue(
     if form.leaf_basic_constraints {
         extensions.push(basic_constraints(false)?);
     }
-    if let Some(id) = ca.subject_key_id() {
-        let authority = AuthorityKeyIdentifier {
-            key_identifier: Some(OctetString::new(id)?),
-            ..AuthorityKeyIdentifier::default()
-        };
-        extensions.push(extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority)?);
-    }
+    extensions.extend(authority_key_id(ca)?);
     extensions.extend(alternative_names(&request.dns_names, &request.ips)?);
-    let serial = random_serial()?;
-    sign(Content { request, issuer: ca.subject(), subject: &subject, key, extensions, serial }, ca_key)
+    let (validity, serial) = (request.validity, random_serial()?);
+    sign(Content { validity, issuer: ca.subject(), subject: &subject, key, extensions, serial }, ca_key)
+}
+
+/// What a certificate says of its issuer and of the act of issuing: these extensions hold for that one only.
+const OF_THE_ISSUER: [ObjectIdentifier; 5] = [
+    oid::ISSUER_ALT_NAME,
+    oid::CRL_DISTRIBUTION_POINTS,
+    oid::FRESHEST_CRL,
+    oid::AUTHORITY_INFORMATION_ACCESS,
+    oid::SIGNED_TIMESTAMPS,
+];
+
+/// Makes a certificate like `old` for a new key: the subject with all its attributes and every extension stay as they
+/// are encoded, but for key identifiers and what tells of the issuer. Neither the dates nor the signature of `old`
+/// are looked at.
+///
+/// # Errors
+/// [`IssueError`]; also when `old` is an authority.
+pub fn renew(
+    old: &Certificate,
+    key: &PublicKey,
+    ca: &Certificate,
+    ca_key: &PrivateKey,
+    validity: Validity,
+) -> Result<Certificate, IssueError> {
+    check_signer(ca, ca_key)?;
+    if old.is_ca() {
+        return Err(IssueError::IsAuthority { subject: old.subject().to_string() });
+    }
+    let mut authority = authority_key_id(ca)?;
+    let mut extensions = Vec::new();
+    for kept in Tbs::from_der(old.signed())?.extensions.unwrap_or_default() {
+        extensions.extend(match kept.extn_id {
+            oid::AUTHORITY_KEY_IDENTIFIER => authority.take(),
+            oid::SUBJECT_KEY_IDENTIFIER => Some(subject_key_id(key)?),
+            id if OF_THE_ISSUER.contains(&id) => None,
+            _ => Some(kept),
+        });
+    }
+    extensions.extend(authority);
+    let (issuer, subject, serial) = (ca.subject(), old.subject(), random_serial()?);
+    sign(Content { validity, issuer, subject, key, extensions, serial }, ca_key)
+}
+
+fn check_signer(ca: &Certificate, ca_key: &PrivateKey) -> Result<(), IssueError> {
+    let subject = || ca.subject().to_string();
+    if !ca.is_ca() {
+        return Err(IssueError::NotAuthority { subject: subject() });
+    }
+    if ca_key.public_key()? != *ca.public_key() {
+        return Err(IssueError::KeyMismatch { subject: subject() });
+    }
+    Ok(())
 }
 
 impl CertificateRequest {
@@ -205,7 +255,7 @@ impl CertificateRequest {
 }
 
 struct Content<'a> {
-    request: &'a CertificateRequest,
+    validity: Validity,
     issuer: &'a Name,
     subject: &'a Name,
     key: &'a PublicKey,
@@ -214,7 +264,7 @@ struct Content<'a> {
 }
 
 fn sign(content: Content<'_>, signer: &PrivateKey) -> Result<Certificate, IssueError> {
-    let validity = content.request.validity;
+    let validity = content.validity;
     let tbs = Tbs {
         version: 2,
         serial: Int::from(Uint::new(&content.serial.to_be_bytes())?),
@@ -246,8 +296,19 @@ pub(crate) fn signed(content: &impl Encode, signer: &PrivateKey) -> Result<Vec<u
 }
 
 /// The subject key identifier of Go 1.25 and later: 160 bits of the SHA-256 of the key (RFC 7093, method 1).
-fn key_id(key: &PublicKey) -> Vec<u8> {
-    digest::digest(&digest::SHA256, key.bits()).as_ref()[..20].to_vec()
+fn subject_key_id(key: &PublicKey) -> der::Result<Extension> {
+    let id = &digest::digest(&digest::SHA256, key.bits()).as_ref()[..20].to_vec();
+    extension(oid::SUBJECT_KEY_IDENTIFIER, false, &OctetString::new(id.as_slice())?)
+}
+
+/// The identifier of the authority's key, as the authority itself has it.
+fn authority_key_id(ca: &Certificate) -> der::Result<Option<Extension>> {
+    let Some(id) = ca.subject_key_id() else { return Ok(None) };
+    let authority = AuthorityKeyIdentifier {
+        key_identifier: Some(OctetString::new(id)?),
+        ..AuthorityKeyIdentifier::default()
+    };
+    extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority).map(Some)
 }
 
 /// Uniform in 1 to 2^63 - 2, as upstream draws it.

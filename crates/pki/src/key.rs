@@ -310,6 +310,19 @@ impl KeyKind {
             Self::Other(_) => "unknown",
         }
     }
+
+    /// The algorithm that makes keys most like this one.
+    pub fn algorithm(self) -> KeyAlgorithm {
+        match self {
+            Self::Rsa { bits: ..=2048 } => KeyAlgorithm::Rsa2048,
+            Self::Rsa { bits: 2049..=3072 } => KeyAlgorithm::Rsa3072,
+            Self::Rsa { bits: 3073.. } => KeyAlgorithm::Rsa4096,
+            Self::EcdsaP256 | Self::Ed25519 => KeyAlgorithm::EcdsaP256,
+            // kubeadm makes no keys on P-521.
+            Self::EcdsaP384 | Self::EcdsaP521 => KeyAlgorithm::EcdsaP384,
+            Self::Other(_) => KeyAlgorithm::default(),
+        }
+    }
 }
 
 impl fmt::Display for KeyKind {

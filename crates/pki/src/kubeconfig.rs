@@ -201,10 +201,10 @@ pub enum KubeconfigError {
 
 impl Kubeconfig {
     /// A file with one cluster, one user and one context, which is current: `user@cluster`.
-    pub fn new(cluster_name: &str, server: &str, ca: &Certificate, user_name: &str, user: User) -> Self {
+    pub fn new(cluster_name: &str, cluster: Cluster, user_name: &str, user: User) -> Self {
         let context = format!("{user_name}@{cluster_name}");
         Self {
-            clusters: vec![NamedCluster { name: cluster_name.to_owned(), cluster: Cluster::new(server, ca) }],
+            clusters: vec![NamedCluster { name: cluster_name.to_owned(), cluster }],
             contexts: vec![NamedContext {
                 name: context.clone(),
                 context: Context {
@@ -284,6 +284,27 @@ impl Kubeconfig {
         self.users.iter().find(|u| u.name == *name).map(|u| &u.user)
     }
 
+    /// Gives the user of the current context another client certificate and key, and its cluster the authorities of a
+    /// PEM text, unless it names a file of them. Everything else stays.
+    ///
+    /// # Errors
+    /// When the key can't be written.
+    pub fn renew(&mut self, certificate: &str, key: &PrivateKey, authorities: &str) -> Result<(), KeyError> {
+        let Some(Context { cluster, user, .. }) = self.current().cloned() else { return Ok(()) };
+        for cluster in self.clusters.iter_mut().filter(|c| c.name == cluster).map(|c| &mut c.cluster) {
+            if cluster.certificate_authority.is_none() || cluster.certificate_authority_data.is_some() {
+                cluster.certificate_authority_data = Some(STANDARD.encode(authorities));
+            }
+        }
+        for user in self.users.iter_mut().filter(|u| u.name == user).map(|u| &mut u.user) {
+            user.client_certificate_data = Some(STANDARD.encode(certificate));
+            user.client_key_data = Some(STANDARD.encode(key.to_pem()?.as_bytes()));
+            // What is embedded counts before what is named.
+            (user.client_certificate, user.client_key) = (None, None);
+        }
+        Ok(())
+    }
+
     /// What `cluster-info` shows to everybody: one cluster without a name, and nobody to be.
     pub fn for_everybody(cluster: &Cluster) -> Self {
         Self {
@@ -300,11 +321,12 @@ fn without_values(error: &serde_json::Error) -> String {
 }
 
 impl Cluster {
-    /// An address, and one authority embedded.
-    pub fn new(server: &str, ca: &Certificate) -> Self {
+    /// An address, and authorities embedded.
+    pub fn new(server: &str, authorities: &[Certificate]) -> Self {
+        let text: String = authorities.iter().map(Certificate::to_pem).collect();
         Self {
             server: server.to_owned(),
-            certificate_authority_data: Some(STANDARD.encode(ca.to_pem())),
+            certificate_authority_data: (!text.is_empty()).then(|| STANDARD.encode(text)),
             ..Self::default()
         }
     }
@@ -314,12 +336,16 @@ impl Cluster {
     /// # Errors
     /// When there are none, or they can't be read.
     pub fn authorities(&self) -> Result<Vec<Certificate>, CertificateError> {
-        let data = self.certificate_authority_data.as_deref().ok_or(CertificateError::None)?;
-        let pem = STANDARD
-            .decode(data.split_ascii_whitespace().collect::<String>())
-            .map_err(|_| CertificateError::Malformed { reason: "invalid base64".to_owned() })?;
-        Certificate::all_from_pem(&pem)
+        embedded(self.certificate_authority_data.as_deref())
     }
+}
+
+/// The certificates of an embedded text.
+fn embedded(data: Option<&str>) -> Result<Vec<Certificate>, CertificateError> {
+    let pem = STANDARD
+        .decode(data.ok_or(CertificateError::None)?.split_ascii_whitespace().collect::<String>())
+        .map_err(|_| CertificateError::Malformed { reason: "invalid base64".to_owned() })?;
+    Certificate::all_from_pem(&pem)
 }
 
 impl User {
@@ -341,6 +367,14 @@ impl User {
         let mut user = Self::default();
         user.client_key_data = Some(STANDARD.encode(key.to_pem()?.as_bytes()));
         Ok(user)
+    }
+
+    /// The embedded client certificate, and those after it.
+    ///
+    /// # Errors
+    /// When there is none, or it can't be read.
+    pub fn certificates(&self) -> Result<Vec<Certificate>, CertificateError> {
+        embedded(self.client_certificate_data.as_deref())
     }
 
     /// Known by a token.

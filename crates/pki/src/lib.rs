@@ -29,7 +29,7 @@ pub use existing::{
     is_external_ca, missing_sans,
 };
 pub use hex::sha256_hex;
-pub use issue::{CertForm, CertificateRequest, IssueError, Validity, issue, self_signed_ca};
+pub use issue::{CertForm, CertificateRequest, IssueError, Validity, issue, renew, self_signed_ca};
 pub use key::{KeyAlgorithm, KeyError, KeyKind, KeySource, PrivateKey, PublicKey};
 pub use name::Name;
 pub use sans::Sans;

@@ -1,4 +1,4 @@
-//! The object identifiers this crate reads and writes, by the names of RFC 5280, 5480, 8017 and 8410.
+//! The object identifiers this crate reads and writes, by the names of RFC 5280, 5480, 6962, 8017 and 8410.
 
 use der::oid::ObjectIdentifier;
 
@@ -40,9 +40,14 @@ oids! {
     SUBJECT_KEY_IDENTIFIER = "2.5.29.14";
     KEY_USAGE = "2.5.29.15";
     SUBJECT_ALT_NAME = "2.5.29.17";
+    ISSUER_ALT_NAME = "2.5.29.18";
     BASIC_CONSTRAINTS = "2.5.29.19";
+    CRL_DISTRIBUTION_POINTS = "2.5.29.31";
     AUTHORITY_KEY_IDENTIFIER = "2.5.29.35";
     EXT_KEY_USAGE = "2.5.29.37";
+    FRESHEST_CRL = "2.5.29.46";
+    AUTHORITY_INFORMATION_ACCESS = "1.3.6.1.5.5.7.1.1";
+    SIGNED_TIMESTAMPS = "1.3.6.1.4.1.11129.2.4.2";
     SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
     CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
     EXTENSION_REQUEST = "1.2.840.113549.1.9.14";

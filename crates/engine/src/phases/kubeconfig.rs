@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use kubeadm_config::address::{parse_endpoint, parse_port};
 use kubeadm_pki::inventory::{CertificateSpec, Endpoint, KubeconfigSpec, kubeconfigs};
-use kubeadm_pki::kubeconfig::{Expected, Kubeconfig, KubeconfigForm, User, validate_existing};
+use kubeadm_pki::kubeconfig::{Cluster, Expected, Kubeconfig, KubeconfigForm, User, validate_existing};
 use kubeadm_pki::{Certificate, IssueError, KeyError, issue};
 use kubeadm_release::facts::objects::EmptyKubeconfigLists;
 
@@ -145,7 +145,8 @@ fn file(spec: &InitSpec, view: View<'_>, name: &'static str) -> Result<Vec<Step>
     let certificate = issue(&request, &public, &ca.certificate, &ca_key, form(spec))
         .map_err(|source| KubeconfigError::Issue { user: user.clone(), source })?;
     let who = User::with_certificate(&certificate, &key).map_err(failed)?;
-    let config = Kubeconfig::new(&spec.cluster.cluster_name, &server, &ca.certificate, &user, who);
+    let cluster = Cluster::new(&server, std::slice::from_ref(&ca.certificate));
+    let config = Kubeconfig::new(&spec.cluster.cluster_name, cluster, &user, who);
     let content = config.to_yaml(kubeconfig_form(spec)).as_bytes().to_vec();
     let file = NewFile { path, content, mode: 0o600, secret: true };
     Ok(vec![

@@ -40,6 +40,22 @@ fn judge(ca: &Ca, certificate: Option<&str>, key: Option<&str>) -> Result<&'stat
     }
 }
 
+/// Two authorities in one file, as while one replaces the other: the one of the key signs.
+#[test]
+fn the_authority_of_a_bundle_is_that_of_the_key() {
+    let (old, new) = (Ca::new("kubernetes"), Ca::new("kubernetes"));
+    let bundle = format!("{}{}", old.certificate.to_pem(), new.certificate.to_pem());
+    for (key, signer, other) in [(&old.key, &old, &new), (&new.key, &new, &old)] {
+        let key = pem(key);
+        let Ok(Existing::Complete(found)) = files(Some(&bundle), Some(&key)).authority() else { panic!() };
+        assert_eq!(found.certificate, signer.certificate);
+        assert_eq!(found.chain, std::slice::from_ref(&other.certificate));
+    }
+    let stranger = pem(&ec_key());
+    let error = files(Some(&bundle), Some(&stranger)).authority().unwrap_err();
+    assert!(matches!(error, ExistingError::KeyMismatch { .. }));
+}
+
 #[test]
 fn leaves() {
     let ca = Ca::new("kubernetes");

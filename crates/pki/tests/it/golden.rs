@@ -9,7 +9,7 @@ use der::oid::AssociatedOid;
 use der::{Decode as _, Encode as _};
 use jiff::Timestamp;
 use kubeadm_pki::inventory::{CERTIFICATES, Dates, Endpoint, InventoryFacts, SanInputs, kubeconfigs};
-use kubeadm_pki::kubeconfig::{Kubeconfig, KubeconfigForm, User};
+use kubeadm_pki::kubeconfig::{Cluster, Kubeconfig, KubeconfigForm, User};
 use kubeadm_pki::{CertForm, Certificate, KeyAlgorithm, KeySource as _, PrivateKey, issue, self_signed_ca};
 use serde_json::{Map, Value, json};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -202,7 +202,12 @@ fn make_kubeconfigs(case: Case, ca: &Certificate, key: &PrivateKey) -> BTreeMap<
                 Endpoint::Local => &local,
             };
             let user = User::with_certificate(&certificate, key).unwrap();
-            let config = Kubeconfig::new(case.cluster_name, server, ca, &request.common_name, user);
+            let config = Kubeconfig::new(
+                case.cluster_name,
+                Cluster::new(server, std::slice::from_ref(ca)),
+                &request.common_name,
+                user,
+            );
             let form = KubeconfigForm { empty_preferences: case.minor < 34, null_lists: case.minor >= 17 };
             let read = Kubeconfig::parse(&config.to_yaml(form), spec.file).unwrap();
             (spec.file.to_owned(), kubeconfig_facts(&read, ca))

@@ -6,20 +6,24 @@ use kubeadm_pki::kubeconfig::{
 };
 use proptest::prelude::*;
 
-use crate::support::Ca;
+use crate::support::{Ca, DAY, NEW as NEW_FORM, now, request};
 
 const NEW: KubeconfigForm = KubeconfigForm { empty_preferences: false, null_lists: true };
 const OLD: KubeconfigForm = KubeconfigForm { empty_preferences: true, null_lists: false };
 
+fn cluster(server: &str, ca: &Certificate) -> Cluster {
+    Cluster::new(server, std::slice::from_ref(ca))
+}
+
 fn data(certificate: &Certificate) -> String {
-    Cluster::new("", certificate).certificate_authority_data.unwrap()
+    cluster("", certificate).certificate_authority_data.unwrap()
 }
 
 #[test]
 fn a_token_file_is_written_as_client_go_does() {
     let ca = Ca::new("kubernetes").certificate;
     let user = User::with_token("abcdef.0123456789abcdef");
-    let config = Kubeconfig::new("kubernetes", "https://192.0.2.10:6443", &ca, "jane", user);
+    let config = Kubeconfig::new("kubernetes", cluster("https://192.0.2.10:6443", &ca), "jane", user);
     let text = config.to_yaml(NEW);
     assert_eq!(
         *text,
@@ -38,7 +42,7 @@ fn a_token_file_is_written_as_client_go_does() {
 #[test]
 fn the_file_for_everybody_has_the_form_of_its_release() {
     let ca = Ca::new("kubernetes").certificate;
-    let config = Kubeconfig::for_everybody(&Cluster::new("https://192.0.2.10:6443", &ca));
+    let config = Kubeconfig::for_everybody(&cluster("https://192.0.2.10:6443", &ca));
     let head = format!(
         "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {}\n    \
          server: https://192.0.2.10:6443\n  name: \"\"\n",
@@ -59,6 +63,40 @@ fn unknown_fields_are_kept() {
         extensions:\n- extension:\n    a: 1\n  name: e\nkind: Config\npreferences:\n  colors: true\n\
         users:\n- name: u\n  user:\n    exec:\n      command: login\n";
     assert_eq!(*Kubeconfig::parse(text, "text").unwrap().to_yaml(NEW), text);
+}
+
+#[test]
+fn only_the_current_users_certificate_and_its_authorities_are_renewed() {
+    let ca = Ca::new("kubernetes");
+    let (certificate, key) = ca.issue(&request("jane", NEW_FORM.validity(now(), DAY, None)));
+    let text = format!(
+        "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: YQ==\n    proxy-url: http://p\n    \
+         server: https://h:6443\n  name: c\n- cluster:\n    certificate-authority-data: Yg==\n    server: https://o\n  \
+         name: other\ncontexts:\n- context:\n    cluster: c\n    namespace: prod\n    user: u\n  name: x\n\
+         current-context: x\nkind: Config\nusers:\n- name: u\n  user:\n    client-certificate-data: {}\n    \
+         client-key-data: Yw==\n- name: other\n  user:\n    token: t\n",
+        data(&certificate)
+    );
+    let mut config = Kubeconfig::parse(&text, "text").unwrap();
+    assert_eq!(config.current_user().unwrap().certificates().unwrap(), std::slice::from_ref(&certificate));
+    let two = format!("{}{}", ca.certificate.to_pem(), certificate.to_pem());
+    config.renew(&ca.certificate.to_pem(), &key, &two).unwrap();
+    assert_eq!(config.current_cluster().unwrap().authorities().unwrap().len(), 2);
+    let user = config.current_user().unwrap().clone();
+    let expected = text
+        .replace("YQ==", config.current_cluster().unwrap().certificate_authority_data.as_ref().unwrap())
+        .replace(
+            &format!("certificate-data: {}", data(&certificate)),
+            &format!("certificate-data: {}", data(&ca.certificate)),
+        )
+        .replace("Yw==", user.client_key_data.as_ref().unwrap());
+    assert_eq!(*config.to_yaml(NEW), expected);
+
+    // Authorities that are named are the user's own choice.
+    let named = text.replace("certificate-authority-data: YQ==", "certificate-authority: /k/ca.crt");
+    let mut config = Kubeconfig::parse(&named, "text").unwrap();
+    config.renew(&ca.certificate.to_pem(), &key, &two).unwrap();
+    assert_eq!(config.current_cluster().unwrap().certificate_authority_data, None);
 }
 
 #[test]
@@ -83,7 +121,7 @@ fn existing_files_are_judged_by_their_first_authority() {
     let read = |_: &str| Err("no such file or directory".to_owned());
     let judge = |text: &str| validate_existing("/k/admin.conf", text, expected("https://a:6443"), read);
     let file = |ca: &Certificate| {
-        Kubeconfig::new("kubernetes", "https://a:6443", ca, "u", User::with_token("t")).to_yaml(NEW)
+        Kubeconfig::new("kubernetes", cluster("https://a:6443", ca), "u", User::with_token("t")).to_yaml(NEW)
     };
 
     assert_eq!(judge(&file(&ours)), Ok(Vec::new()));
@@ -132,9 +170,9 @@ proptest! {
     }
 
     #[test]
-    fn names_of_any_kind_survive(cluster in "\\PC{0,20}", user in "\\PC{0,20}", token in "\\PC{0,20}") {
+    fn names_of_any_kind_survive(name in "\\PC{0,20}", user in "\\PC{0,20}", token in "\\PC{0,20}") {
         let ca = Certificate::from_pem(include_bytes!("../data/two-units-ca.crt")).unwrap();
-        let config = Kubeconfig::new(&cluster, "https://h", &ca, &user, User::with_token(&token));
+        let config = Kubeconfig::new(&name, cluster("https://h", &ca), &user, User::with_token(&token));
         let read = Kubeconfig::parse(&config.to_yaml(NEW), "text").unwrap();
         prop_assert_eq!(read, config);
     }

@@ -5,4 +5,5 @@ mod existing;
 mod golden;
 mod kubeconfig;
 mod openssl;
+mod renewal;
 mod support;

@@ -11,7 +11,7 @@ use kubeadm_pki::{
 use crate::support::{Ca, DAY, NEW, OLD, SameKeys, ec_key, now, request};
 
 /// Runs openssl in a folder of its own, which must succeed, and returns what it prints.
-fn openssl(folder: &Path, line: &str) -> String {
+pub(crate) fn openssl(folder: &Path, line: &str) -> String {
     let output = Command::new("openssl")
         .args(line.split_whitespace())
         .current_dir(folder)
@@ -22,11 +22,11 @@ fn openssl(folder: &Path, line: &str) -> String {
     text
 }
 
-fn write(folder: &Path, name: &str, text: &str) {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
 }
 
-fn read(folder: &Path, name: &str) -> Vec<u8> {
+pub(crate) fn read(folder: &Path, name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
