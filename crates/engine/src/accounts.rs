@@ -437,9 +437,11 @@ mod tests {
     }
 
     impl WriteFiles for Tree {
-        fn write(&self, file: &NewFile) -> Result<(), FileError> {
-            assert_eq!(file.mode, 0o640);
-            self.0.lock().unwrap().insert(file.path.clone(), file.content.clone());
+        fn write_all(&self, files: &[NewFile]) -> Result<(), FileError> {
+            for file in files {
+                assert_eq!(file.mode, 0o640);
+                self.0.lock().unwrap().insert(file.path.clone(), file.content.clone());
+            }
             Ok(())
         }
         fn create_dir(&self, _: &Path, _: u32) -> Result<(), FileError> {

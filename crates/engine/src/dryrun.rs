@@ -103,10 +103,12 @@ impl Files for DryFiles {
 }
 
 impl WriteFiles for DryFiles {
-    fn write(&self, file: &NewFile) -> Result<(), FileError> {
-        let at = self.layout.shown(&file.path);
-        self.real.write(&NewFile { path: at.clone(), ..file.clone() })?;
-        lock(&self.written).insert(file.path.clone(), at);
+    fn write_all(&self, files: &[NewFile]) -> Result<(), FileError> {
+        let landed = files.iter().map(|f| NewFile { path: self.layout.shown(&f.path), ..f.clone() });
+        let landed: Vec<NewFile> = landed.collect();
+        self.real.write_all(&landed)?;
+        let places = files.iter().zip(landed).map(|(file, at)| (file.path.clone(), at.path));
+        lock(&self.written).extend(places);
         Ok(())
     }
     fn create_dir(&self, _: &Path, _: u32) -> Result<(), FileError> {

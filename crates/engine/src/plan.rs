@@ -103,7 +103,8 @@ pub enum Action {
     },
     /// Writes a file, atomically and with its final mode.
     WriteFile(NewFile),
-    /// Writes a certificate and its key as a pair: the key first, so that a certificate never lacks its key.
+    /// Writes a certificate and its key as a pair, together: the key gets its name first, so that a new certificate
+    /// never lacks its key.
     WritePair {
         /// The key, or both halves of a key pair.
         key: NewFile,

@@ -172,11 +172,8 @@ impl<'a> Executor<'a> {
         match action {
             Action::Nothing => Ok(()),
             Action::CreateDir { path, mode } => Ok(files.create_dir(path, *mode)?),
-            Action::WriteFile(file) => Ok(self.write(file)?),
-            Action::WritePair { key, certificate } => {
-                self.write(key)?;
-                Ok(self.write(certificate)?)
-            }
+            Action::WriteFile(file) => Ok(self.write([file])?),
+            Action::WritePair { key, certificate } => Ok(self.write([key, certificate])?),
             Action::SetOwner { path, owner, mode } => Ok(files.set_owner(path, *owner, *mode)?),
             Action::AddAccounts(accounts) => {
                 crate::accounts::add(&**files, accounts).map_err(ActionError::Accounts)
@@ -212,13 +209,19 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Writes a file, unless it is there already with this content and mode: a second run leaves a healthy node as
-    /// it is, down to the times of its files.
-    fn write(&self, file: &NewFile) -> Result<(), FileError> {
+    /// Writes files together, but for those that are there already with this content and mode: a second run leaves a
+    /// healthy node as it is, down to the times of its files.
+    fn write<const N: usize>(&self, wanted: [&NewFile; N]) -> Result<(), FileError> {
         let files = &self.fx.files;
-        let same = matches!(files.stat(&file.path)?, Some(m) if m.kind == FileKind::File && m.mode == file.mode)
-            && files.read(&file.path)?.as_ref() == Some(&file.content);
-        if same { Ok(()) } else { files.write(file) }
+        let mut changed = Vec::with_capacity(N);
+        for file in wanted {
+            let same = matches!(files.stat(&file.path)?, Some(m) if m.kind == FileKind::File && m.mode == file.mode)
+                && files.read(&file.path)?.as_ref() == Some(&file.content);
+            if !same {
+                changed.push(file.clone());
+            }
+        }
+        files.write_all(&changed)
     }
 
     fn show(&self, paths: &[std::path::PathBuf]) -> Result<(), FileError> {

@@ -3,7 +3,7 @@
 //! write of the same name clears away.
 
 use std::ffi::OsStr;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::Timestamp;
 use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, WriteFiles};
+use rustix::fs::{CWD, RenameFlags};
 use rustix::process::Pid;
 
 use crate::trees;
@@ -58,19 +59,22 @@ impl Files for HostFiles {
 }
 
 impl WriteFiles for HostFiles {
-    fn write(&self, file: &NewFile) -> Result<(), FileError> {
-        let (Some(dir), Some(name)) = (file.path.parent(), file.path.file_name()) else {
-            return Err(failed("open", &file.path, &io::Error::from(ErrorKind::InvalidFilename)));
-        };
-        // A bare name has the empty path above it, which the system does not know as a directory.
-        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        self.create_dir(dir, 0o755)?;
-        clear_leftovers(dir, name);
-        let temporary = temporary_path(dir, name);
-        write_through(&temporary, file).inspect_err(|_| {
-            // The error of the write is what matters.
-            let _ = std::fs::remove_file(&temporary);
-        })
+    fn write_all(&self, files: &[NewFile]) -> Result<(), FileError> {
+        let prepared: Vec<Prepared<'_>> = files.iter().map(Prepared::new).collect::<Result<_, _>>()?;
+        // One file has nobody to wait for: if it cannot get its name, nothing has changed.
+        let together = prepared.len() > 1;
+        for (done, file) in prepared.iter().enumerate() {
+            if let Err(error) = file.take_place(together) {
+                prepared[..done].iter().rev().for_each(Prepared::give_back);
+                return Err(error);
+            }
+        }
+        let mut directories: Vec<&Path> = prepared.iter().filter_map(Prepared::to_be_synced).collect();
+        directories.dedup();
+        for dir in directories {
+            File::open(dir).and_then(|d| d.sync_all()).map_err(|e| failed("fsync", dir, &e))?;
+        }
+        Ok(())
     }
 
     fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError> {
@@ -107,33 +111,98 @@ impl WriteFiles for HostFiles {
     }
 }
 
-/// Writes the temporary file and gives it its name.
-///
-/// What replaces another file is on disk before it does, so that a crash of the machine cannot lose both. A new file
-/// has nothing to lose, and the kernel may write it when it likes: waiting for that takes milliseconds per file.
-fn write_through(temporary: &Path, file: &NewFile) -> Result<(), FileError> {
-    // `create_new` is O_EXCL: neither a file nor a link that is already there is opened.
-    let mut out = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(file.mode & 0o600)
-        .open(temporary)
-        .map_err(|e| failed("open", &file.path, &e))?;
-    // The mode is exact whatever the umask, and set before there is anything to read.
-    out.set_permissions(std::fs::Permissions::from_mode(file.mode))
-        .map_err(|e| failed("chmod", &file.path, &e))?;
-    out.write_all(&file.content).map_err(|e| failed("write", &file.path, &e))?;
-    let replaces = file.path.symlink_metadata().is_ok();
-    if replaces {
-        out.sync_data().map_err(|e| failed("fsync", &file.path, &e))?;
+/// A file that is complete under a temporary name beside its place. Whatever has that name in the end is removed: the
+/// new file if it did not get its place, or the old one that it took it from.
+struct Prepared<'a> {
+    file: &'a NewFile,
+    temporary: PathBuf,
+    /// What it takes the place of.
+    replaced: Option<Metadata>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Writes it. What is to replace another file is on disk before it does, so that a crash of the machine cannot
+    /// lose both. A new file has nothing to lose, and the kernel may write it when it likes: waiting for that takes
+    /// milliseconds per file.
+    fn new(file: &'a NewFile) -> Result<Self, FileError> {
+        let (Some(dir), Some(name)) = (file.path.parent(), file.path.file_name()) else {
+            return Err(failed("open", &file.path, &io::Error::from(ErrorKind::InvalidFilename)));
+        };
+        // A bare name has the empty path above it, which the system does not know as a directory.
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        HostFiles.create_dir(dir, 0o755)?;
+        clear_leftovers(dir, name);
+        // From here on the temporary file is removed if anything fails.
+        let prepared = Self {
+            file,
+            temporary: temporary_path(dir, name),
+            replaced: file.path.symlink_metadata().ok().filter(|m| !m.is_dir()),
+        };
+        prepared.write()?;
+        Ok(prepared)
     }
-    drop(out);
-    std::fs::rename(temporary, &file.path).map_err(|e| failed("rename", &file.path, &e))?;
-    if replaces {
-        let dir = temporary.parent().unwrap_or(Path::new("/"));
-        File::open(dir).and_then(|d| d.sync_all()).map_err(|e| failed("fsync", dir, &e))?;
+
+    fn write(&self) -> Result<(), FileError> {
+        let Self { file, temporary, replaced } = self;
+        // `create_new` is O_EXCL: neither a file nor a link that is already there is opened.
+        let mut out = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(file.mode & 0o600)
+            .open(temporary)
+            .map_err(|e| failed("open", &file.path, &e))?;
+        if let Some(old) = replaced.as_ref().filter(|m| m.is_file()) {
+            let own = out.metadata().map_err(|e| failed("fstat", &file.path, &e))?;
+            if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+                std::os::unix::fs::fchown(&out, Some(old.uid()), Some(old.gid()))
+                    .map_err(|e| failed("chown", &file.path, &e))?;
+            }
+        }
+        // The mode is exact whatever the umask, and set before there is anything to read.
+        out.set_permissions(std::fs::Permissions::from_mode(file.mode))
+            .map_err(|e| failed("chmod", &file.path, &e))?;
+        out.write_all(&file.content).map_err(|e| failed("write", &file.path, &e))?;
+        if replaced.is_some() {
+            out.sync_data().map_err(|e| failed("fsync", &file.path, &e))?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Gives it its name. With `keep` what had it before lives on under the temporary name, where the file system can
+    /// exchange two names.
+    fn take_place(&self, keep: bool) -> Result<(), FileError> {
+        if keep && self.exchange() {
+            return Ok(());
+        }
+        std::fs::rename(&self.temporary, &self.file.path).map_err(|e| failed("rename", &self.file.path, &e))
+    }
+
+    /// Undoes [`Self::take_place`], as far as the old file was kept.
+    fn give_back(&self) {
+        match self.replaced {
+            Some(_) => drop(self.exchange()),
+            // The error that led here is what matters.
+            None => drop(std::fs::remove_file(&self.file.path)),
+        }
+    }
+
+    fn exchange(&self) -> bool {
+        let (temporary, path) = (&self.temporary, &self.file.path);
+        self.replaced.is_some()
+            && rustix::fs::renameat_with(CWD, temporary, CWD, path, RenameFlags::EXCHANGE).is_ok()
+    }
+
+    /// The directory that must be on disk for the exchange to be.
+    fn to_be_synced(&self) -> Option<&Path> {
+        self.replaced.as_ref().and_then(|_| self.temporary.parent())
+    }
+}
+
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        // Most often there is nothing left under this name.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
 }
 
 fn temporary_path(dir: &Path, name: &OsStr) -> PathBuf {
@@ -230,6 +299,41 @@ mod tests {
         let error = HostFiles.write(&new_file(path.clone(), "x", 0o644)).unwrap_err();
         assert_eq!(error.to_string(), format!("rename {}: is a directory", path.display()));
         assert_eq!(HostFiles.list(dir.path()).unwrap().unwrap(), ["taken"]);
+    }
+
+    #[test]
+    fn a_pair_is_replaced_together_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, crt) = (dir.path().join("a.key"), dir.path().join("a.crt"));
+        let pair = |n| [new_file(key.clone(), &format!("key {n}"), 0o600), new_file(crt.clone(), n, 0o644)];
+        let content = |path: &Path| std::fs::read_to_string(path).unwrap();
+        HostFiles.write_all(&pair("1")).unwrap();
+        HostFiles.write_all(&pair("2")).unwrap();
+        assert_eq!((content(&key), content(&crt)), ("key 2".into(), "2".into()));
+        // A directory cannot be replaced by a file: the key has its name by then, and has to give it back.
+        std::fs::remove_file(&crt).unwrap();
+        std::fs::create_dir(&crt).unwrap();
+        let error = HostFiles.write_all(&pair("3")).unwrap_err();
+        assert_eq!(error.to_string(), format!("rename {}: is a directory", crt.display()));
+        assert_eq!(content(&key), "key 2");
+        std::fs::remove_file(&key).unwrap();
+        HostFiles.write_all(&pair("4")).unwrap_err();
+        assert_eq!(HostFiles.list(dir.path()).unwrap().unwrap(), ["a.crt"]);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_hands_on_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.key");
+        HostFiles.write(&new_file(path.clone(), "one", 0o600)).unwrap();
+        let own = std::fs::metadata(dir.path()).unwrap();
+        // Root may give files away; anybody else can only keep them.
+        let uid = if own.uid() == 0 { 12345 } else { own.uid() };
+        std::os::unix::fs::chown(&path, Some(uid), None).unwrap();
+        HostFiles.write(&new_file(path.clone(), "two", 0o640)).unwrap();
+        let meta = HostFiles.stat(&path).unwrap().unwrap();
+        assert_eq!((meta.uid, meta.gid, meta.mode), (uid, own.gid(), 0o640));
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
     }
 
     #[test]

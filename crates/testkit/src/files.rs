@@ -124,10 +124,14 @@ impl Files for MemoryFiles {
 }
 
 impl WriteFiles for MemoryFiles {
-    fn write(&self, file: &NewFile) -> Result<(), FileError> {
-        self.spend(&file.path)?;
-        self.changed(&file.path);
-        self.put(&file.path, &file.content, file.mode);
+    fn write_all(&self, files: &[NewFile]) -> Result<(), FileError> {
+        for file in files {
+            self.spend(&file.path)?;
+            self.changed(&file.path);
+            let owner = self.lock().get(&file.path).map_or((0, 0), |replaced| replaced.owner);
+            self.put(&file.path, &file.content, file.mode);
+            self.lock().entry(file.path.clone()).and_modify(|entry| entry.owner = owner);
+        }
         Ok(())
     }
 

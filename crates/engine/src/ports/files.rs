@@ -91,8 +91,17 @@ impl std::fmt::Debug for NewFile {
 
 /// Changes the file system.
 pub trait WriteFiles: Files {
-    /// Writes a file atomically; missing directories above it are made with 0755.
-    fn write(&self, file: &NewFile) -> Result<(), FileError>;
+    /// Writes files that belong together, such as a key and its certificate. Each appears at once; all are complete
+    /// beside their places before the first gets its name, and a failure leaves every one as it was. Only a process
+    /// that is killed between two names leaves some of them new.
+    ///
+    /// Missing directories are made with 0755. A file that takes the place of another keeps that one's owner, as if
+    /// it had been written in place.
+    fn write_all(&self, files: &[NewFile]) -> Result<(), FileError>;
+    /// Writes one file so.
+    fn write(&self, file: &NewFile) -> Result<(), FileError> {
+        self.write_all(std::slice::from_ref(file))
+    }
     /// Makes a directory and those above it with `mode`, if missing.
     fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError>;
     /// Removes a file, or a directory with all it holds on the same file system. Absence is success.
