@@ -7,11 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ports::*;
-use crate::static_pods::{self, StaticPod};
+use crate::static_pods::StaticPod;
 
 /// Lines of a log that a finding shows.
 const LOG_LINES: usize = 8;
@@ -186,7 +185,7 @@ impl Watch {
     pub async fn look(
         &mut self,
         view: View<'_>,
-        manifests: &[PathBuf],
+        pods: &[StaticPod],
         pending: &[&str],
         since: Duration,
         final_look: bool,
@@ -208,9 +207,9 @@ impl Watch {
         };
         let mut states = Vec::new();
         // etcd comes first: when it fails, what depends on it fails too and is not the cause.
-        for pod in static_pods::read(view, manifests) {
+        for pod in pods {
             let stale = |c: &Container| c.state == ContainerState::Exited && pod.outdates(c);
-            let StaticPod { component, image, .. } = &pod;
+            let StaticPod { component, image, .. } = pod;
             let of_component = containers.iter().filter(|c| c.name == *component);
             // The last look says whatever can be said.
             let mine: Vec<&Container> = of_component.filter(|c| final_look || !stale(c)).collect();

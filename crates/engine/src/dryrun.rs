@@ -209,6 +209,9 @@ impl WriteRuntime for DryRuntime {
     async fn pull(&self, _: &str) -> Result<(), RuntimeError> {
         Ok(())
     }
+    async fn stop_container(&self, _: &str, _: Duration) -> Result<(), RuntimeError> {
+        Ok(())
+    }
 }
 
 // --- cluster --------------------------------------------------------------------------------------------------

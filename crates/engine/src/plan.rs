@@ -167,6 +167,8 @@ pub enum Action {
     Show(Vec<PathBuf>),
     /// Waits until the kubelet and then the control plane answer.
     WaitControlPlane(WaitControlPlane),
+    /// Stops the container of a static pod, and waits until the one that the kubelet makes in its place answers.
+    RestartStaticPod(RestartStaticPod),
 }
 
 /// What to do with a service.
@@ -246,6 +248,19 @@ pub struct WaitControlPlane {
     pub socket: String,
     /// Manifests whose images must be there for the components to start.
     pub manifests: Vec<PathBuf>,
+}
+
+/// A static pod to be restarted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestartStaticPod {
+    /// Its manifest, which stays as it is.
+    pub manifest: PathBuf,
+    /// Name of its container.
+    pub component: String,
+    /// What must answer afterwards.
+    pub health: ComponentHealth,
+    /// Limit for that.
+    pub limit: Duration,
 }
 
 /// Health endpoint of a control-plane component.

@@ -53,6 +53,14 @@ pub enum ActionError {
     /// A wait that was in vain.
     #[error(transparent)]
     Wait(#[from] Box<WaitError>),
+    /// A static pod that cannot be restarted.
+    #[error("unable to restart the static Pod {component}: {source}")]
+    Restart {
+        /// Name of its container.
+        component: String,
+        /// What the container runtime said.
+        source: RuntimeError,
+    },
     /// The administrators' binding cannot be made.
     #[error("could not bootstrap the admin user in file {}: {reason}", path.display())]
     BindAdmin {
@@ -206,6 +214,7 @@ impl<'a> Executor<'a> {
                     .await
                     .map_err(|e| ActionError::Wait(Box::new(e)))
             }
+            Action::RestartStaticPod(pod) => self.restart(pod).await,
         }
     }
 
@@ -245,6 +254,23 @@ impl<'a> Executor<'a> {
                 self.fx.output.say(advice);
             }
         }
+    }
+
+    /// Stops the container and waits for the next. The kubelet makes it at once: whoever else ended it, it would too.
+    async fn restart(&self, pod: &RestartStaticPod) -> Result<(), ActionError> {
+        if self.context.dry {
+            return Ok(());
+        }
+        let since = self.fx.clock.now();
+        let failed = |source| ActionError::Restart { component: pod.component.clone(), source };
+        let containers = self.runtime.containers().await.map_err(failed)?;
+        let running = |c: &&Container| c.name == pod.component && c.state == ContainerState::Running;
+        for container in containers.iter().filter(running) {
+            self.runtime.stop_container(&container.id, GRACE).await.map_err(failed)?;
+        }
+        wait::restarted(pod, since, self.view(), &*self.fx.output)
+            .await
+            .map_err(|e| ActionError::Wait(Box::new(e)))
     }
 
     // --- images -----------------------------------------------------------------------------------------------
@@ -493,6 +519,9 @@ impl<'a> Executor<'a> {
         }
     }
 }
+
+/// How long a component may take to end: what the kubelet gives pods that say nothing else.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Tries to pull one image. cmd/kubeadm/app/constants/constants.go: PullImageRetry.
 const PULL_TRIES: u32 = 5;

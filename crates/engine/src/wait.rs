@@ -4,15 +4,17 @@
 //! service and at the containers of the static pods ([`crate::diagnose`]); a cause that time will not cure ends the
 //! wait at once, and every failure names what was found.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::{Either, join_all, select};
+use jiff::Timestamp;
 use kubeadm_config::duration::GoDuration;
 
 use crate::diagnose::{self, Finding};
-use crate::plan::{ComponentHealth, WaitControlPlane};
+use crate::plan::{ComponentHealth, RestartStaticPod, WaitControlPlane};
 use crate::ports::*;
-use crate::static_pods;
+use crate::static_pods::{self, StaticPod};
 
 /// The first pause between two polls; it doubles up to [`SLOW`]. A container event ends a pause early.
 const QUICK: Duration = Duration::from_millis(25);
@@ -95,7 +97,31 @@ pub async fn control_plane(
     output: &dyn Output,
 ) -> Result<(), WaitError> {
     kubelet(wait, view, output).await?;
-    components(wait, view, output).await
+    let components = Components {
+        components: &wait.components,
+        limit: wait.components_limit,
+        manifests: &wait.manifests,
+        since: Timestamp::UNIX_EPOCH,
+        socket: &wait.socket,
+    };
+    components.wait(view, output).await
+}
+
+/// Waits for a static pod that was stopped at `since`, until a container made after that answers.
+pub async fn restarted(
+    pod: &RestartStaticPod,
+    since: Timestamp,
+    view: View<'_>,
+    output: &dyn Output,
+) -> Result<(), WaitError> {
+    let components = Components {
+        components: std::slice::from_ref(&pod.health),
+        limit: pod.limit,
+        manifests: std::slice::from_ref(&pod.manifest),
+        since,
+        socket: view.runtime.socket(),
+    };
+    components.wait(view, output).await
 }
 
 async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
@@ -136,83 +162,104 @@ async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -
     }
 }
 
-async fn components(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
-    let mut watch = diagnose::Watch::default();
-    let limit = go_seconds(wait.components_limit);
-    output.say(&format!(
-        "[control-plane-check] Waiting for healthy control plane components. This can take up to {limit}"
-    ));
-    for component in &wait.components {
-        output.say(&format!("[control-plane-check] Checking {} at {}", component.name, component.url));
-    }
-    let start = view.clock.elapsed();
-    let mut pending: Vec<&ComponentHealth> = wait.components.iter().collect();
-    let (mut pause, mut next_look) = (QUICK, start + LOOK);
-    loop {
-        let mut answers = join_all(pending.iter().map(|c| health(view, c))).await;
-        if answers.iter().any(Result::is_ok) {
-            distrust_predecessors(wait, view, &pending, &mut answers).await;
-        }
-        let took = go_millis(view.clock.elapsed() - start);
-        let mut failures = Vec::new();
-        let mut still = Vec::new();
-        for (component, answer) in pending.into_iter().zip(answers) {
-            match answer {
-                Ok(()) => {
-                    output.say(&format!("[control-plane-check] {} is healthy after {took}", component.name))
-                }
-                Err(reason) => {
-                    failures.push(format!("{} check failed at {}: {reason}", component.name, component.url));
-                    still.push(component);
-                }
-            }
-        }
-        pending = still;
-        if pending.is_empty() {
-            output.progress("");
-            return Ok(());
-        }
-        let now = view.clock.elapsed();
-        let late = now - start >= wait.components_limit;
-        if late || now >= next_look {
-            let names: Vec<&str> = pending.iter().map(|c| c.name.as_str()).collect();
-            let look = watch.look(view, &wait.manifests, &names, now - start, late).await;
-            output.progress(&look.progress);
-            if late || !look.findings.is_empty() {
-                output.progress("");
-                for name in names {
-                    output.say(&format!("[control-plane-check] {name} is not healthy after {took}"));
-                }
-                let socket = wait.socket.clone();
-                return Err(WaitError::ControlPlane { failures, findings: look.findings, socket });
-            }
-            next_look = now + LOOK;
-        }
-        view.runtime.changed(pause).await;
-        pause = (pause * 2).min(SLOW);
-    }
+/// Components that are to answer, from containers made of the manifests on disk and not before a moment.
+struct Components<'a> {
+    components: &'a [ComponentHealth],
+    limit: Duration,
+    manifests: &'a [PathBuf],
+    since: Timestamp,
+    socket: &'a str,
 }
 
-/// Takes back the good answers of containers that the kubelet has yet to replace: after a change of its manifest, a
-/// component of before may answer for a while. The API server's answer also speaks for etcd.
-async fn distrust_predecessors(
-    wait: &WaitControlPlane,
-    view: View<'_>,
-    pending: &[&ComponentHealth],
-    answers: &mut [Result<(), String>],
-) {
-    let containers = view.runtime.containers().await.unwrap_or_default();
-    for pod in static_pods::read(view, &wait.manifests) {
-        if !pod.awaits_replacement(&containers) {
-            continue;
+impl Components<'_> {
+    async fn wait(&self, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
+        let mut watch = diagnose::Watch::default();
+        let limit = go_seconds(self.limit);
+        output.say(&format!(
+            "[control-plane-check] Waiting for healthy control plane components. This can take up to {limit}"
+        ));
+        for component in self.components {
+            output.say(&format!("[control-plane-check] Checking {} at {}", component.name, component.url));
         }
-        let speaker = if pod.component == "etcd" { "kube-apiserver" } else { &pod.component };
-        for (component, answer) in pending.iter().zip(answers.iter_mut()) {
-            if component.name == speaker {
-                let text = format!("{} still runs with its previous manifest", pod.component);
-                *answer = answer.clone().and(Err(text));
+        let start = view.clock.elapsed();
+        let mut pending: Vec<&ComponentHealth> = self.components.iter().collect();
+        let (mut pause, mut next_look) = (QUICK, start + LOOK);
+        loop {
+            let mut answers = join_all(pending.iter().map(|c| health(view, c))).await;
+            if answers.iter().any(Result::is_ok) {
+                self.distrust_predecessors(view, &pending, &mut answers).await;
+            }
+            let took = go_millis(view.clock.elapsed() - start);
+            let mut failures = Vec::new();
+            let mut still = Vec::new();
+            for (component, answer) in pending.into_iter().zip(answers) {
+                match answer {
+                    Ok(()) => output
+                        .say(&format!("[control-plane-check] {} is healthy after {took}", component.name)),
+                    Err(reason) => {
+                        failures
+                            .push(format!("{} check failed at {}: {reason}", component.name, component.url));
+                        still.push(component);
+                    }
+                }
+            }
+            pending = still;
+            if pending.is_empty() {
+                output.progress("");
+                return Ok(());
+            }
+            let now = view.clock.elapsed();
+            let late = now - start >= self.limit;
+            if late || now >= next_look {
+                let names: Vec<&str> = pending.iter().map(|c| c.name.as_str()).collect();
+                let look = watch.look(view, &self.pods(view), &names, now - start, late).await;
+                output.progress(&look.progress);
+                if late || !look.findings.is_empty() {
+                    output.progress("");
+                    for name in names {
+                        output.say(&format!("[control-plane-check] {name} is not healthy after {took}"));
+                    }
+                    let socket = self.socket.to_owned();
+                    return Err(WaitError::ControlPlane { failures, findings: look.findings, socket });
+                }
+                next_look = now + LOOK;
+            }
+            view.runtime.changed(pause).await;
+            pause = (pause * 2).min(SLOW);
+        }
+    }
+
+    /// Takes back the good answers of containers that the kubelet has yet to replace: after a change of its manifest, a
+    /// component of before may answer for a while. The API server's answer also speaks for etcd.
+    async fn distrust_predecessors(
+        &self,
+        view: View<'_>,
+        pending: &[&ComponentHealth],
+        answers: &mut [Result<(), String>],
+    ) {
+        let containers = view.runtime.containers().await.unwrap_or_default();
+        for pod in self.pods(view) {
+            if !pod.awaits_replacement(&containers) {
+                continue;
+            }
+            let speaks =
+                |name: &str| name == pod.component || (pod.component == "etcd" && name == "kube-apiserver");
+            for (component, answer) in pending.iter().zip(answers.iter_mut()) {
+                if speaks(&component.name) {
+                    let text = format!("the previous container of {} still runs", pod.component);
+                    *answer = answer.clone().and(Err(text));
+                }
             }
         }
+    }
+
+    /// The static pods; one that was stopped counts as changed then.
+    fn pods(&self, view: View<'_>) -> Vec<StaticPod> {
+        let mut pods = static_pods::read(view, self.manifests);
+        for pod in &mut pods {
+            pod.written = pod.written.max(self.since);
+        }
+        pods
     }
 }
 

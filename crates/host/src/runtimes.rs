@@ -315,6 +315,21 @@ impl WriteRuntime for CriClient {
         let answer = client.pull_image(cri::PullImageRequest { image: image_spec(image) }).await;
         answer.map(drop).map_err(|status| self.failed("PullImage", &status))
     }
+
+    async fn stop_container(&self, id: &str, grace: Duration) -> Result<(), RuntimeError> {
+        let mut client = self.runtime().await?;
+        let timeout = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
+        let request = cri::StopContainerRequest { container_id: id.into(), timeout };
+        let answer = async {
+            match client.stop_container(request).await {
+                Err(status) if status.code() == Code::NotFound => {
+                    Ok(tonic::Response::new(Default::default()))
+                }
+                other => other,
+            }
+        };
+        self.within(grace + LIST_LIMIT, "StopContainer", answer).await.map(drop)
+    }
 }
 
 #[cfg(test)]

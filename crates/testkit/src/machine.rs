@@ -267,7 +267,7 @@ impl Clock for Machine {
         self.started()
     }
     fn started(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+        started()
     }
     fn elapsed(&self) -> Duration {
         // Time passes a little by itself, so that a wait without pauses ends too.
@@ -278,6 +278,11 @@ impl Clock for Machine {
     async fn pause(&self, time: Duration) {
         *lock(&self.elapsed) += time;
     }
+}
+
+/// When every process on the machine starts.
+pub(crate) fn started() -> Timestamp {
+    Timestamp::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
 /// Keeps what was said.

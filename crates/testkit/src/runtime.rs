@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kubeadm_engine::ports::{
-    CgroupDriver, Container, Runtime, RuntimeCondition, RuntimeError, RuntimeStatus, Runtimes, WriteRuntime,
+    CgroupDriver, Container, ContainerState, Runtime, RuntimeCondition, RuntimeError, RuntimeStatus,
+    Runtimes, WriteRuntime,
 };
+
+use crate::machine::started;
 
 /// The socket of [`MemoryRuntime`].
 const SOCKET: &str = "unix:///run/memory.sock";
@@ -26,6 +29,10 @@ pub struct RuntimeState {
     pub log: Vec<String>,
     /// How many pulls fail before one succeeds.
     pub failing_pulls: usize,
+    /// Ids of containers that were stopped, in order.
+    pub stopped: Vec<String>,
+    /// Whether a kubelet makes a container anew that was stopped.
+    pub revives: bool,
 }
 
 impl Default for RuntimeState {
@@ -43,6 +50,8 @@ impl Default for RuntimeState {
             containers: Vec::new(),
             log: Vec::new(),
             failing_pulls: 0,
+            stopped: Vec::new(),
+            revives: true,
         }
     }
 }
@@ -125,6 +134,29 @@ impl WriteRuntime for MemoryRuntime {
                 return Err(RuntimeError::Failed { call: "PullImage", message });
             }
             state.images.push(image.to_owned());
+            Ok(())
+        })
+    }
+    async fn stop_container(&self, id: &str, _: Duration) -> Result<(), RuntimeError> {
+        let now = started() + *self.time.lock().expect("no test panics with the lock");
+        self.set(|state| {
+            let Some(container) = state.containers.iter_mut().find(|c| c.id == id) else { return Ok(()) };
+            container.state = ContainerState::Exited;
+            container.exit_code = Some(0);
+            container.finished = Some(now);
+            let next = Container {
+                id: format!("{id}'"),
+                state: ContainerState::Running,
+                exit_code: None,
+                finished: None,
+                attempt: container.attempt + 1,
+                created: now,
+                ..container.clone()
+            };
+            if state.revives {
+                state.containers.insert(0, next);
+            }
+            state.stopped.push(id.to_owned());
             Ok(())
         })
     }

@@ -132,6 +132,8 @@ pub trait Runtime: Send + Sync {
 pub trait WriteRuntime: Runtime {
     /// Pulls an image.
     async fn pull(&self, image: &str) -> Result<(), RuntimeError>;
+    /// Asks a container to end, and kills it after `grace`. Absence is success.
+    async fn stop_container(&self, id: &str, grace: Duration) -> Result<(), RuntimeError>;
 }
 
 /// Opens clients of container runtimes.

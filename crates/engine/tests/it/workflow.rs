@@ -540,7 +540,7 @@ fn what_answers_in_the_name_of_a_changed_manifest_is_waited_out() {
     init(&host, &spec).unwrap();
     host.files.touch(etcd, host.machine.now() + Duration::from_secs(1));
     let error = init(&host, &spec).unwrap_err();
-    assert!(error.to_string().contains("etcd still runs with its previous manifest"), "{error}");
+    assert!(error.to_string().contains("the previous container of etcd still runs"), "{error}");
 }
 
 #[test]

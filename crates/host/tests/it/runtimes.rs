@@ -94,6 +94,21 @@ impl RuntimeService for Fake {
         Err(Status::internal("not asked for"))
     }
 
+    async fn stop_container(
+        &self,
+        request: Request<cri::StopContainerRequest>,
+    ) -> Answer<cri::StopContainerResponse> {
+        let cri::StopContainerRequest { container_id, timeout } = request.into_inner();
+        match container_id.as_str() {
+            "new" => {
+                assert_eq!(timeout, 30);
+                Ok(Response::new(Default::default()))
+            }
+            "stuck" => Err(Status::unknown("failed to kill container")),
+            _ => Err(Status::not_found("an error occurred when try to find container")),
+        }
+    }
+
     async fn list_containers(
         &self,
         request: Request<cri::ListContainersRequest>,
@@ -253,6 +268,18 @@ async fn containers_and_their_logs() {
     std::fs::write(dir.path().join("0.log"), "t stderr F one\nt stderr F two\n").unwrap();
     assert_eq!(runtime.log_tail("old", 1).await.unwrap(), ["two"]);
     assert_eq!(runtime.log_tail("gone", 1).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn containers_are_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = start(dir.path(), false, true);
+    let runtime = HostRuntimes::default().writer(&socket);
+    let grace = std::time::Duration::from_secs(30);
+    runtime.stop_container("new", grace).await.unwrap();
+    runtime.stop_container("gone", grace).await.unwrap();
+    let error = runtime.stop_container("stuck", grace).await.unwrap_err().to_string();
+    assert_eq!(error, "StopContainer: rpc error: code = Unknown desc = failed to kill container");
 }
 
 #[tokio::test]
