@@ -6,6 +6,7 @@
 //! [`crate::dryrun`] lays an overlay over real ones, and crate `testkit` keeps them in memory.
 
 mod cluster;
+mod etcd;
 mod files;
 mod machine;
 mod runtime;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use kubeadm_pki::KeySource;
 
 pub use cluster::*;
+pub use etcd::*;
 pub use files::*;
 pub use machine::*;
 pub use runtime::*;
