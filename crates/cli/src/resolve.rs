@@ -145,7 +145,7 @@ fn complete(
     let administrators_own = kubeconfig == ADMIN_CONF;
     let mut spec = InitSpec {
         algorithm: algorithm(&cluster.encryption_algorithm),
-        access: Access { kubeconfig: kubeconfig.into(), server: None },
+        access: Access::new(kubeconfig),
         binds_admin: administrators_own,
         external_ca: external.ca,
         external_front_proxy_ca: external.front_proxy,

@@ -221,7 +221,7 @@ type Key = (Resource, String, String);
 type Objects = Arc<Mutex<BTreeMap<String, (Key, Option<Value>)>>>;
 
 struct DryCluster {
-    real: Arc<dyn Cluster>,
+    real: Arc<dyn WriteCluster>,
     real_files: Arc<dyn WriteFiles>,
     output: Arc<dyn Output>,
     objects: Objects,
@@ -230,7 +230,8 @@ struct DryCluster {
 impl DryCluster {
     fn client(&self, access: &Access) -> DryApi {
         // A kubeconfig that only the plan has written cannot lead to a cluster: then there is nothing to ask.
-        let real = self.real_files.exists(&access.kubeconfig).then(|| self.real.reader(access));
+        let there = access.kubeconfig.file().is_none_or(|file| self.real_files.exists(file));
+        let real = there.then(|| self.real.reader(access));
         DryApi { real, output: self.output.clone(), objects: self.objects.clone() }
     }
 }
@@ -239,6 +240,9 @@ impl Cluster for DryCluster {
     fn reader(&self, access: &Access) -> Arc<dyn Api> {
         Arc::new(self.client(access))
     }
+}
+
+impl WriteCluster for DryCluster {
     fn writer(&self, access: &Access) -> Arc<dyn WriteApi> {
         Arc::new(self.client(access))
     }

@@ -135,12 +135,14 @@ impl<'a> Executor<'a> {
         View {
             files: &*self.fx.files,
             api: &*self.api,
+            cluster: &*self.fx.cluster,
             runtime: &*self.runtime,
             services: &*self.fx.services,
             system: &*self.fx.system,
             net: &*self.fx.net,
             clock: &*self.fx.clock,
             keys: &*self.fx.keys,
+            progress: &*self.fx.output,
         }
     }
 
@@ -481,14 +483,12 @@ impl<'a> Executor<'a> {
         if self.context.dry {
             return Ok(());
         }
-        let path = &self.context.access.kubeconfig;
-        let failed = |reason: String| ActionError::BindAdmin { path: path.clone(), reason };
+        let path = self.context.access.kubeconfig.path();
+        let failed = |reason: String| ActionError::BindAdmin { path: path.to_owned(), reason };
         let end = self.fx.clock.elapsed() + self.context.api_limit;
         let mut pause = Duration::from_millis(50);
         let breakglass = self.fx.files.exists(super_admin).then(|| {
-            self.fx
-                .cluster
-                .writer(&Access { kubeconfig: super_admin.to_owned(), ..self.context.access.clone() })
+            self.fx.cluster.writer(&Access { kubeconfig: super_admin.into(), ..self.context.access.clone() })
         });
         let mut as_super = false;
         loop {

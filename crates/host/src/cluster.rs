@@ -16,7 +16,9 @@ use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kubeadm_engine::ports::{Access, Api, ApiError, Cluster, Selector, WriteApi};
+use kubeadm_engine::ports::{
+    Access, Api, ApiError, Cluster, KubeconfigSource, Selector, WriteApi, WriteCluster,
+};
 use kubeadm_engine::resource::Resource;
 use serde_json::{Value, json};
 use tower::{BoxError, ServiceBuilder};
@@ -58,13 +60,15 @@ impl Cluster for HostCluster {
     fn reader(&self, access: &Access) -> Arc<dyn Api> {
         self.client(access)
     }
+}
 
+impl WriteCluster for HostCluster {
     fn writer(&self, access: &Access) -> Arc<dyn WriteApi> {
         self.client(access)
     }
 }
 
-/// One way of access. The kubeconfig is read at the first request, and again whenever the file is another one.
+/// One way of access. The kubeconfig is read at the first request, and again whenever its file is another one.
 struct KubeApi {
     access: Access,
     proxies: Proxies,
@@ -83,8 +87,10 @@ type Version = (u64, u64, u64, i64, i64);
 
 impl KubeApi {
     async fn connection(&self) -> Result<Connection, ApiError> {
-        let path = &self.access.kubeconfig;
-        let version = version_of(path).map_err(|e| self.unusable(words(&e)))?;
+        let version = match &self.access.kubeconfig {
+            KubeconfigSource::File(path) => version_of(path).map_err(|e| self.unusable(words(&e)))?,
+            KubeconfigSource::Text(_) => Version::default(),
+        };
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((known, connection)) = loaded
             && known == version
@@ -97,7 +103,11 @@ impl KubeApi {
     }
 
     async fn load(&self) -> Result<Connection, ApiError> {
-        let parsed = Kubeconfig::read_from(&self.access.kubeconfig).map_err(|e| self.bad(&e))?;
+        let parsed = match &self.access.kubeconfig {
+            KubeconfigSource::File(path) => Kubeconfig::read_from(path),
+            KubeconfigSource::Text(text) => Kubeconfig::from_yaml(text),
+        };
+        let parsed = parsed.map_err(|e| self.bad(&e))?;
         let mut config = kube::Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
             .await
             .map_err(|e| self.bad(&e))?;
@@ -122,7 +132,8 @@ impl KubeApi {
     }
 
     fn unusable(&self, reason: String) -> ApiError {
-        ApiError::Kubeconfig { path: self.access.kubeconfig.clone(), reason }
+        let path = self.access.kubeconfig.path().to_owned();
+        ApiError::Kubeconfig { path, reason }
     }
 
     fn bad(&self, error: &(dyn std::error::Error + 'static)) -> ApiError {

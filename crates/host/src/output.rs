@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use kubeadm_engine::ports::Output;
+use kubeadm_engine::ports::{Output, Progress};
 
 /// Goes to the start of the line and erases it.
 const ERASE: &str = "\r\x1b[K";
@@ -55,7 +55,9 @@ impl Output for HostOutput {
         let _lock = self.cleared();
         print_to(&mut std::io::stderr().lock(), &format!("{}\n", text.trim_end_matches('\n')));
     }
+}
 
+impl Progress for HostOutput {
     fn progress(&self, text: &str) {
         let mut shown = self.cleared();
         if !self.terminal || text.is_empty() {

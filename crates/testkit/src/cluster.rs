@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use kubeadm_engine::ports::{Access, Api, ApiError, Cluster, Selector, WriteApi};
+use kubeadm_engine::ports::{Access, Api, ApiError, Cluster, Selector, WriteApi, WriteCluster};
 use kubeadm_engine::resource::{NODES, Resource};
 use serde_json::{Value, json};
 
@@ -73,7 +73,8 @@ impl MemoryCluster {
     }
 
     fn client(&self, access: &Access) -> Arc<Self> {
-        Arc::new(Self { kubeconfig: access.kubeconfig.clone(), ..self.clone() })
+        let kubeconfig = access.kubeconfig.file().map(Into::into).unwrap_or_default();
+        Arc::new(Self { kubeconfig, ..self.clone() })
     }
 
     fn allowed(&self) -> Result<(), ApiError> {
@@ -125,6 +126,9 @@ impl Cluster for MemoryCluster {
     fn reader(&self, access: &Access) -> Arc<dyn Api> {
         self.client(access)
     }
+}
+
+impl WriteCluster for MemoryCluster {
     fn writer(&self, access: &Access) -> Arc<dyn WriteApi> {
         self.client(access)
     }

@@ -110,12 +110,14 @@ impl MemoryHost {
         View {
             files: &*self.files as &dyn Files,
             api: &*self.cluster,
+            cluster: &*self.cluster,
             runtime: &*self.runtimes.runtime,
             services: &*self.machine,
             system: &*self.machine,
             net: &*self.machine,
             clock: &*self.machine,
             keys: &*self.keys,
+            progress: &*self.output,
         }
     }
 }

@@ -314,5 +314,8 @@ impl Output for Recorder {
     fn note(&self, text: &str) {
         lock(&self.warned).push(text.into());
     }
+}
+
+impl Progress for Recorder {
     fn progress(&self, _: &str) {}
 }

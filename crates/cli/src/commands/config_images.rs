@@ -50,7 +50,7 @@ pub(crate) fn pull(call: &Call<'_>) -> Result<(), CommandError> {
         .collect();
     let context = Context {
         // Images are not the API server's business: no request is made.
-        access: Access { kubeconfig: ADMIN_CONF.into(), server: None },
+        access: Access::new(ADMIN_CONF),
         socket,
         api_limit: loaded.config.init.timeouts.kubernetes_api_call.to_std(),
         dry: false,

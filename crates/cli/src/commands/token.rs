@@ -161,7 +161,7 @@ impl Target {
     }
 
     fn api(&self) -> Arc<dyn WriteApi> {
-        self.fx.cluster.writer(&Access { kubeconfig: self.kubeconfig.clone(), server: None })
+        self.fx.cluster.writer(&Access::new(self.kubeconfig.clone()))
     }
 }
 

@@ -87,7 +87,7 @@ fn joining_nodes(spec: &InitSpec) -> Vec<Step> {
 }
 
 fn cluster_info(spec: &InitSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
-    let cluster = kubeconfig::cluster_of(view.files, &spec.access.kubeconfig)?;
+    let cluster = kubeconfig::cluster_of(view.files, spec.access.kubeconfig.path())?;
     let map = config_maps::cluster_info(spec, &cluster);
     // Merged, not replaced: the signatures of tokens that exist stay readable for nodes that are joining (quirk 32).
     let line = "[bootstrap-token] Creating the \"cluster-info\" ConfigMap in the \"kube-public\" namespace";

@@ -44,7 +44,7 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
 }
 
 async fn text(spec: &InitSpec, view: View<'_>) -> Result<Vec<Step>, JoinCommandError> {
-    let cluster = kubeconfig::cluster_of(view.files, &spec.access.kubeconfig)?;
+    let cluster = kubeconfig::cluster_of(view.files, spec.access.kubeconfig.path())?;
     let mut pins = Vec::new();
     for certificate in Certificate::all_from_pem(&cluster.ca)? {
         pins.push(certificate.pin());
@@ -63,7 +63,7 @@ async fn text(spec: &InitSpec, view: View<'_>) -> Result<Vec<Step>, JoinCommandE
         _ => None,
     };
     let facts = ClosingText {
-        admin: &spec.layout.shown(&spec.access.kubeconfig),
+        admin: &spec.layout.shown(spec.access.kubeconfig.path()),
         host: cluster.server.trim_start_matches("https://"),
         pins: &pins,
         shared_endpoint: !spec.cluster.control_plane_endpoint.is_empty(),

@@ -1,10 +1,11 @@
 //! The API server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::resource::Resource;
 
@@ -120,16 +121,80 @@ pub trait WriteApi: Api {
 /// How to reach the API server: a kubeconfig, and a server to use instead of the one it names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Access {
-    /// The kubeconfig file.
-    pub kubeconfig: PathBuf,
+    /// The kubeconfig.
+    pub kubeconfig: KubeconfigSource,
     /// `https://host:port` in place of the server of the file.
     pub server: Option<String>,
 }
 
-/// Opens clients. Nothing is read or connected before the first request.
+impl Access {
+    /// Through a kubeconfig, at the server that it names.
+    pub fn new(kubeconfig: impl Into<KubeconfigSource>) -> Self {
+        Self { kubeconfig: kubeconfig.into(), server: None }
+    }
+}
+
+/// A kubeconfig: a file, or a text that was never written to one.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KubeconfigSource {
+    /// A file. It need not exist before the first request, and is read again when it changes.
+    File(PathBuf),
+    /// The text itself.
+    Text(Arc<Zeroizing<String>>),
+}
+
+impl KubeconfigSource {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// The file, or words that stand for it in messages.
+    pub fn path(&self) -> &Path {
+        self.file().unwrap_or(Path::new("(a kubeconfig that is no file)"))
+    }
+
+    /// A text.
+    pub fn text(text: Zeroizing<String>) -> Self {
+        Self::Text(Arc::new(text))
+    }
+}
+
+impl std::fmt::Debug for KubeconfigSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Text(_) => f.write_str("<text>"),
+        }
+    }
+}
+
+impl std::hash::Hash for KubeconfigSource {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self {
+            Self::File(path) => path.hash(state),
+            Self::Text(text) => text.as_str().hash(state),
+        }
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for KubeconfigSource {
+    fn from(path: P) -> Self {
+        Self::File(path.into())
+    }
+}
+
+/// Opens clients that read. Nothing is read or connected before the first request.
 pub trait Cluster: Send + Sync {
     /// A client that only reads.
     fn reader(&self, access: &Access) -> Arc<dyn Api>;
+}
+
+/// Opens clients.
+pub trait WriteCluster: Cluster {
     /// A client that also writes.
     fn writer(&self, access: &Access) -> Arc<dyn WriteApi>;
 }

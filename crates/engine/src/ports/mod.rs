@@ -39,16 +39,20 @@ pub trait Clock: Send + Sync {
     async fn pause(&self, time: Duration);
 }
 
+/// What a long look is waiting for.
+pub trait Progress: Send + Sync {
+    /// Shown in place on a terminal, not at all in a log; empty when the wait is over.
+    fn progress(&self, text: &str);
+}
+
 /// What the user reads.
-pub trait Output: Send + Sync {
+pub trait Output: Progress {
     /// A line (or block) on standard output.
     fn say(&self, text: &str);
     /// A warning on standard error, in the log's form.
     fn warn(&self, text: &str);
     /// Text on standard error as it is.
     fn note(&self, text: &str);
-    /// What a long wait is waiting for; shown in place on a terminal, not at all in a log.
-    fn progress(&self, text: &str);
 }
 
 /// What a phase may look at.
@@ -58,6 +62,8 @@ pub struct View<'a> {
     pub files: &'a dyn Files,
     /// Objects, as the spec's administrator.
     pub api: &'a dyn Api,
+    /// Objects, as anybody else.
+    pub cluster: &'a dyn Cluster,
     /// Container runtime of the spec.
     pub runtime: &'a dyn Runtime,
     /// Services.
@@ -70,6 +76,8 @@ pub struct View<'a> {
     pub clock: &'a dyn Clock,
     /// New keys.
     pub keys: &'a dyn KeySource,
+    /// What is being waited for.
+    pub progress: &'a dyn Progress,
 }
 
 /// What the executor acts with. Owns one implementation of each port.
@@ -78,7 +86,7 @@ pub struct Effects {
     /// Files.
     pub files: Arc<dyn WriteFiles>,
     /// Clients of the API server.
-    pub cluster: Arc<dyn Cluster>,
+    pub cluster: Arc<dyn WriteCluster>,
     /// Clients of container runtimes.
     pub runtimes: Arc<dyn Runtimes>,
     /// Services.

@@ -35,7 +35,7 @@ kubernetesVersion: {version}
             landing: None,
         },
         algorithm: KeyAlgorithm::default(),
-        access: Access { kubeconfig: ADMIN_CONF.into(), server: None },
+        access: Access::new(ADMIN_CONF),
         binds_admin: true,
         external_ca: false,
         external_front_proxy_ca: false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kubeadm_engine::ports::{Access, ApiError, Cluster, Selector};
+use kubeadm_engine::ports::{Access, ApiError, Cluster, Selector, WriteCluster};
 use kubeadm_engine::resource::{CONFIG_MAPS, NODES, SECRETS};
 use kubeadm_host::cluster::HostCluster;
 use serde_json::json;
@@ -51,7 +51,7 @@ async fn requests_and_answers() {
     let path = dir.path().join("admin.conf");
     kubeconfig(&path, &format!("http://{}", server.address));
     let cluster = HostCluster::new(&BTreeMap::new());
-    let api = cluster.writer(&Access { kubeconfig: path, server: None });
+    let api = cluster.writer(&Access::new(path));
 
     assert_eq!(api.get(CONFIG_MAPS, "kube-system", "absent").await.unwrap(), None);
     let forbidden = api.get(CONFIG_MAPS, "kube-system", "secret").await.unwrap_err();
@@ -88,7 +88,7 @@ async fn requests_and_answers() {
 async fn the_kubeconfig_may_appear_and_change() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("admin.conf");
-    let access = Access { kubeconfig: path.clone(), server: None };
+    let access = Access::new(path.clone());
     let cluster = HostCluster::new(&BTreeMap::new());
     let api = cluster.reader(&access);
     let error = api.get_path("/livez").await.unwrap_err();
@@ -117,7 +117,7 @@ async fn nobody_listens() {
     let path = dir.path().join("admin.conf");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     kubeconfig(&path, &format!("https://127.0.0.1:{port}"));
-    let api = HostCluster::new(&BTreeMap::new()).reader(&Access { kubeconfig: path, server: None });
+    let api = HostCluster::new(&BTreeMap::new()).reader(&Access::new(path));
     let error = api.get_path("/livez").await.unwrap_err();
     assert!(error.is_transient());
     let url = format!("https://127.0.0.1:{port}/livez");
