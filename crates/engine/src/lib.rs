@@ -15,6 +15,7 @@ pub mod phases;
 pub mod plan;
 pub mod ports;
 pub mod preflight;
+pub mod renewal;
 pub mod resource;
 pub mod rootless;
 pub mod run;

@@ -1,10 +1,12 @@
 //! Static pods as their manifests on disk say they are, and which containers were made from them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use kubeadm_config::address::join_host_port;
 use serde_json::Value;
 
+use crate::plan::ComponentHealth;
 use crate::ports::{Container, ContainerState, View};
 
 /// A static pod.
@@ -38,6 +40,27 @@ impl StaticPod {
     fn running<'a>(&self, containers: &'a [Container]) -> Option<&'a Container> {
         containers.iter().find(|c| c.name == self.component && c.state == ContainerState::Running)
     }
+}
+
+/// What a static pod is asked to see whether it lives, by the liveness probe of its manifest. The kubelet asks without
+/// credentials and trusts any certificate. `None` where there is no probe over HTTP, or no manifest.
+pub fn health(view: View<'_>, manifest: &Path) -> Option<ComponentHealth> {
+    let text = String::from_utf8(view.files.read(manifest).ok()??).ok()?;
+    let pod = kubeadm_yaml::parse_value(&text, &manifest.display().to_string()).ok()?;
+    let container = &pod["spec"]["containers"][0];
+    let probe = &container["livenessProbe"]["httpGet"];
+    let word = |value: &Value| value.as_str().map(str::to_owned);
+    let port = match &probe["port"] {
+        Value::String(name) => {
+            container["ports"].as_array()?.iter().find(|p| p["name"] == **name)?["containerPort"].as_i64()?
+        }
+        number => number.as_i64()?,
+    };
+    let host = word(&probe["host"]).filter(|h| !h.is_empty()).unwrap_or_else(|| "127.0.0.1".into());
+    let scheme = word(&probe["scheme"]).unwrap_or_else(|| "HTTP".into()).to_lowercase();
+    let path = word(&probe["path"]).unwrap_or_else(|| "/".into());
+    let url = format!("{scheme}://{}{path}", join_host_port(&host, port));
+    Some(ComponentHealth { name: word(&container["name"])?, url, with_credentials: false })
 }
 
 /// Reads manifests; etcd comes first. One that cannot be read is left out: its phase has told of it.

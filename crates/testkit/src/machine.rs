@@ -24,6 +24,8 @@ pub struct Service {
 /// What a machine is like.
 #[derive(Debug, Clone)]
 pub struct State {
+    /// When every process starts, and what every clock shows.
+    pub started: Timestamp,
     /// Host name.
     pub hostname: String,
     /// `uname`.
@@ -59,6 +61,7 @@ impl Default for State {
         let kubelet =
             Service { enabled: true, state: ServiceState::Running, restarted: ServiceState::Running };
         Self {
+            started: started(),
             hostname: "cp1".into(),
             uname: Uname { sysname: "Linux".into(), release: "6.1.0".into(), machine: "x86_64".into() },
             uid: 0,
@@ -267,7 +270,7 @@ impl Clock for Machine {
         self.started()
     }
     fn started(&self) -> Timestamp {
-        started()
+        lock(&self.state).started
     }
     fn elapsed(&self) -> Duration {
         // Time passes a little by itself, so that a wait without pauses ends too.
@@ -280,7 +283,7 @@ impl Clock for Machine {
     }
 }
 
-/// When every process on the machine starts.
+/// When every process on the machine starts, unless a test says otherwise.
 pub(crate) fn started() -> Timestamp {
     Timestamp::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }

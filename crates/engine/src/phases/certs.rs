@@ -324,7 +324,7 @@ pub(crate) fn new_key(spec: &InitSpec, view: View<'_>, base: &'static str) -> Re
 
 /// `certificateValidityPeriod` in seconds; a year where the API has no such field.
 pub(crate) fn period(spec: &InitSpec) -> i64 {
-    spec.cluster.certificate_validity_period.map_or(365 * DAY, |p| p.seconds())
+    spec.cluster.certificate_validity_period.map_or(YEAR, |p| p.seconds())
 }
 
 fn ca_period(spec: &InitSpec) -> i64 {
@@ -332,6 +332,8 @@ fn ca_period(spec: &InitSpec) -> i64 {
 }
 
 const DAY: i64 = 24 * 60 * 60;
+/// How long a leaf is valid where nothing says otherwise, in seconds.
+pub(crate) const YEAR: i64 = 365 * DAY;
 
 /// Names and addresses a certificate is for.
 fn sans(spec: &InitSpec, kind: SanKind) -> Result<Sans, CertsError> {

@@ -6,5 +6,6 @@ mod cluster;
 mod manifests;
 mod objects;
 mod preflight;
+mod renewal;
 mod wish;
 mod workflow;

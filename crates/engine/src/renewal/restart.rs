@@ -1,0 +1,86 @@
+//! The static pods that go on with old certificates, and how they are restarted: each container is stopped through CRI,
+//! and its kubelet makes the next one from the manifest, which stays in its place all the time. A run that is killed
+//! leaves no component without a manifest.
+
+use std::path::PathBuf;
+
+use kubeadm_config::types::Timeouts;
+
+use super::{Managed, Settings};
+use crate::plan::{Action, RestartStaticPod, Step};
+use crate::ports::View;
+use crate::static_pods;
+
+/// Components in the order of their dependence.
+const COMPONENTS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+
+/// A static pod of this node and the new certificates that it has not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affected {
+    /// Name of the pod's container.
+    pub component: &'static str,
+    /// Names of the certificates.
+    pub certificates: Vec<&'static str>,
+    /// Its manifest.
+    manifest: PathBuf,
+}
+
+/// Why static pods are not restarted. Nothing has been stopped then.
+#[derive(Debug, thiserror::Error)]
+pub enum RestartError {
+    /// Nobody would start them again.
+    #[error(
+        "the static Pods were not restarted: the kubelet does not run, and would not start them again; start it (`systemctl start kubelet`), then restart them"
+    )]
+    NoKubelet,
+    /// Nobody could tell whether it is back.
+    #[error(
+        "the static Pods were not restarted: {} names no liveness probe over HTTP to see {component} come back by",
+        manifest.display()
+    )]
+    NoProbe {
+        /// Name of its container.
+        component: &'static str,
+        /// Its manifest.
+        manifest: PathBuf,
+    },
+}
+
+/// The static pods that hold old certificates, in the order to restart them.
+pub fn affected(renewed: &[&'static Managed], settings: &Settings, view: View<'_>) -> Vec<Affected> {
+    let pods = COMPONENTS.into_iter().map(|component| {
+        let held = renewed.iter().filter(|item| item.held_by() == Some(component));
+        let manifest = settings.layout.manifest(component);
+        Affected { component, certificates: held.map(|item| item.name).collect(), manifest }
+    });
+    pods.filter(|pod| !pod.certificates.is_empty() && view.files.exists(&pod.manifest)).collect()
+}
+
+/// Plans to restart static pods one after the other.
+///
+/// # Errors
+/// When they would not come back, or nobody could tell.
+pub async fn restart(pods: &[Affected], view: View<'_>) -> Result<Vec<Step>, RestartError> {
+    // On a host without a known init system nothing can be said of the kubelet.
+    if view.services.init_system().is_ok() && !view.services.active("kubelet").await {
+        return Err(RestartError::NoKubelet);
+    }
+    let limit = Timeouts::default().control_plane_component_health_check.to_std();
+    let mut steps = Vec::new();
+    for Affected { component, manifest, .. } in pods {
+        let health = static_pods::health(view, manifest)
+            .or_else(|| {
+                // Old releases probe etcd by a command; the API server's health speaks for it.
+                let server = manifest.with_file_name("kube-apiserver.yaml");
+                static_pods::health(view, &server).filter(|_| *component == "etcd")
+            })
+            .ok_or(RestartError::NoProbe { component, manifest: manifest.clone() })?;
+        let pod =
+            RestartStaticPod { manifest: manifest.clone(), component: (*component).into(), health, limit };
+        steps.push(
+            Step::new(Action::RestartStaticPod(pod))
+                .saying(format!("[renew] Restarting the static Pod {component}")),
+        );
+    }
+    Ok(steps)
+}
