@@ -7,7 +7,7 @@ use crate::command::{Output, Run};
 use crate::error::At as _;
 use crate::images::{self, Image};
 use crate::kubeadm::Kubeadm;
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, Shape};
 use crate::node::{self, Node};
 use crate::releases::Release;
 use crate::{Error, Lab, Result, components, packages, progress};
@@ -86,9 +86,9 @@ pub fn client(lab: &Lab, node: &Node, release: &Release) -> Result<Kubectl> {
 }
 
 /// Waits until everything that kubeadm installs runs.
-pub fn wait_ready(kubectl: &Kubectl) -> Result<()> {
-    progress::during("wait for the node, CoreDNS, kube-proxy and the static pods to be Ready", || {
-        kubectl.wait_ready(READY_LIMIT)
+pub fn wait_ready(kubectl: &Kubectl, shape: Shape) -> Result<()> {
+    progress::during("wait for the nodes and everything that kubeadm installs to be Ready", || {
+        kubectl.wait_ready(shape, READY_LIMIT)
     })
 }
 
@@ -111,7 +111,7 @@ pub fn up(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<()> {
     }
     progress::step(format!("init took {took:.1} s; its output: {}", log.display()));
     let kubectl = client(lab, &node, release)?;
-    wait_ready(&kubectl)?;
+    wait_ready(&kubectl, Shape::of(1, 0))?;
     progress::plain(kubectl.run(["get", "nodes", "-o", "wide"])?);
     progress::plain(kubectl.run(["get", "pods", "--all-namespaces", "-o", "wide"])?);
     let config = kubectl.kubeconfig().display();

@@ -26,6 +26,16 @@ pub struct Output {
 }
 
 impl Output {
+    fn new(command: String, left: &std::process::Output, took: Duration) -> Self {
+        Self {
+            command,
+            code: left.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&left.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&left.stderr).into_owned(),
+            took,
+        }
+    }
+
     /// Returns the output, or the error that tells what the command said last.
     pub fn success(self) -> Result<Self> {
         if self.code == 0 {
@@ -50,6 +60,33 @@ impl Output {
         let text = self.text();
         let all: Vec<&str> = text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+/// A command that runs beside this program.
+#[derive(Debug)]
+pub struct Running {
+    line: String,
+    waiting: std::thread::JoinHandle<(std::io::Result<std::process::Output>, Duration)>,
+}
+
+impl Running {
+    /// Tells whether it has ended.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.waiting.is_finished()
+    }
+
+    /// Waits for its end and returns what it left, whatever its exit status.
+    pub fn finish(self) -> Result<Output> {
+        let broken = |outcome: String| Error::Command {
+            command: self.line.clone(),
+            outcome: format!("cannot be waited for: {outcome}"),
+            tail: String::new(),
+        };
+        let (left, took) = self.waiting.join().map_err(|_| broken("its thread panicked".into()))?;
+        let left = left.map_err(|e| broken(e.to_string()))?;
+        Ok(Output::new(self.line, &left, took))
     }
 }
 
@@ -119,13 +156,7 @@ impl Run {
     pub fn output(mut self) -> Result<Output> {
         let started = Instant::now();
         let output = self.inner.stdin(Stdio::null()).output().map_err(|e| self.not_started(&e))?;
-        Ok(Output {
-            command: self.line,
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            took: started.elapsed(),
-        })
+        Ok(Output::new(self.line, &output, started.elapsed()))
     }
 
     /// Runs it and returns its standard output; another exit status than 0 is an error.
@@ -140,6 +171,19 @@ impl Run {
             return Ok(());
         }
         Err(Error::Command { command: self.line, outcome: status.to_string(), tail: String::new() })
+    }
+
+    /// Starts it and does not wait: its output is kept and its time is taken while others run beside it.
+    pub fn start(mut self) -> Result<Running> {
+        let started = Instant::now();
+        let command = self.inner.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().map_err(|e| self.not_started(&e))?;
+        let line = self.line;
+        let waiting = std::thread::spawn(move || {
+            let left = child.wait_with_output();
+            (left, started.elapsed())
+        });
+        Ok(Running { line, waiting })
     }
 
     fn not_started(&self, error: &std::io::Error) -> Error {
@@ -184,6 +228,19 @@ mod tests {
     fn limit_ends_a_command() {
         let output = Run::limited(Duration::from_millis(200), "sleep").args(["60"]).output().unwrap();
         assert_eq!(output.code, 124);
+    }
+
+    #[test]
+    fn commands_run_beside_each_other() {
+        let started = Instant::now();
+        let both: Vec<Running> = ["a", "b"]
+            .iter()
+            .map(|w| Run::script(&format!("sleep 0.5; echo {w}")).start().unwrap())
+            .collect();
+        assert!(!both[0].ended());
+        let said: Vec<String> = both.into_iter().map(|r| r.finish().unwrap().stdout).collect();
+        assert_eq!(said, ["a\n", "b\n"]);
+        assert!(started.elapsed() < Duration::from_millis(950), "{:?}", started.elapsed());
     }
 
     #[test]

@@ -9,15 +9,41 @@ use crate::command::{Output, Run, wait_for};
 use crate::releases::Release;
 use crate::{Error, Lab, Result};
 
-/// How many pods of each kind a one-node cluster of kubeadm runs in kube-system.
-const PODS: &[(&str, usize)] = &[
-    ("coredns-", 2),
-    ("kube-proxy-", 1),
-    ("etcd-", 1),
-    ("kube-apiserver-", 1),
-    ("kube-controller-manager-", 1),
-    ("kube-scheduler-", 1),
-];
+/// What a cluster runs when kubeadm has done its work.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Nodes with a control plane.
+    pub control_planes: usize,
+    /// Nodes without.
+    pub workers: usize,
+    /// Whether etcd runs on the control planes.
+    pub etcd: bool,
+    /// Whether CoreDNS is there.
+    pub dns: bool,
+    /// Whether kube-proxy is there.
+    pub proxy: bool,
+}
+
+impl Shape {
+    /// A cluster of so many control planes and workers, with all that kubeadm installs by default.
+    #[must_use]
+    pub const fn of(control_planes: usize, workers: usize) -> Self {
+        Self { control_planes, workers, etcd: true, dns: true, proxy: true }
+    }
+
+    /// How many pods of each kind must be Ready in kube-system.
+    fn pods(&self) -> [(&'static str, usize); 6] {
+        let planes = self.control_planes;
+        [
+            ("coredns-", if self.dns { 2 } else { 0 }),
+            ("kube-proxy-", if self.proxy { planes + self.workers } else { 0 }),
+            ("etcd-", if self.etcd { planes } else { 0 }),
+            ("kube-apiserver-", planes),
+            ("kube-controller-manager-", planes),
+            ("kube-scheduler-", planes),
+        ]
+    }
+}
 
 /// A client with its credentials.
 #[derive(Debug, Clone)]
@@ -81,37 +107,41 @@ impl Kubectl {
         self.run(["create".as_ref(), "-f".as_ref(), file.as_os_str()]).map(drop)
     }
 
-    /// Waits until the node is Ready and every pod of a one-node cluster is too.
-    pub fn wait_ready(&self, limit: Duration) -> Result<()> {
-        wait_for("the node and the pods of kube-system to be Ready", limit, || {
+    /// Waits until all nodes are Ready and what kubeadm installs is too.
+    pub fn wait_ready(&self, shape: Shape, limit: Duration) -> Result<()> {
+        wait_for("the nodes and the pods of kube-system to be Ready", limit, || {
             let nodes = self.json(["get", "nodes"]).map_err(|e| e.to_string())?;
             let nodes = nodes["items"].as_array().cloned().unwrap_or_default();
-            if nodes.is_empty() || !nodes.iter().all(is_ready) {
-                return Err(format!("{} nodes, not all Ready", nodes.len()));
+            let (wanted, ready) =
+                (shape.control_planes + shape.workers, nodes.iter().filter(|n| is_ready(n)).count());
+            if nodes.len() != wanted || ready != wanted {
+                return Err(format!("{} nodes, {ready} of {wanted} Ready", nodes.len()));
             }
             let pods = self.json(["-n", "kube-system", "get", "pods"]).map_err(|e| e.to_string())?;
-            missing_pods(&pods).map_or(Ok(()), Err)
+            missing_pods(&pods, shape).map_or(Ok(()), Err)
         })
     }
 }
 
-fn is_ready(object: &Value) -> bool {
+/// Tells whether a Node or a Pod is Ready.
+pub(crate) fn is_ready(object: &Value) -> bool {
     let conditions = object["status"]["conditions"].as_array();
     conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
 }
 
-/// Tells which pods a one-node cluster still lacks.
-fn missing_pods(pods: &Value) -> Option<String> {
+/// Tells which pods a cluster still lacks.
+fn missing_pods(pods: &Value, shape: Shape) -> Option<String> {
     let items = pods["items"].as_array().cloned().unwrap_or_default();
-    let missing: Vec<String> = PODS
-        .iter()
+    let missing: Vec<String> = shape
+        .pods()
+        .into_iter()
         .filter_map(|(prefix, wanted)| {
             let ready = items
                 .iter()
                 .filter(|p| p["metadata"]["name"].as_str().is_some_and(|n| n.starts_with(prefix)))
                 .filter(|p| p["status"]["phase"] == "Running" && is_ready(p))
                 .count();
-            (ready < *wanted).then(|| format!("{}{ready} of {wanted} Ready", prefix.replace('-', " ")))
+            (ready < wanted).then(|| format!("{}{ready} of {wanted} Ready", prefix.replace('-', " ")))
         })
         .collect();
     if missing.is_empty() { None } else { Some(missing.join(", ")) }
@@ -134,8 +164,11 @@ mod tests {
             ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
                 .map(|n| pod(&format!("{n}-cp1"), "True")),
         );
-        assert_eq!(missing_pods(&json!({"items": items})).unwrap(), "coredns 1 of 2 Ready");
+        let one = Shape::of(1, 0);
+        assert_eq!(missing_pods(&json!({"items": items}), one).unwrap(), "coredns 1 of 2 Ready");
         items[1] = pod("coredns-b", "True");
-        assert_eq!(missing_pods(&json!({"items": items})), None);
+        assert_eq!(missing_pods(&json!({"items": items}), one), None);
+        let missing = missing_pods(&json!({"items": items}), Shape::of(1, 1));
+        assert_eq!(missing.unwrap(), "kube proxy 1 of 2 Ready");
     }
 }

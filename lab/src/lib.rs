@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod archive;
+pub mod balancer;
 pub mod cluster;
 pub mod command;
 pub mod components;
@@ -14,6 +15,7 @@ pub mod evidence;
 mod gomod;
 mod gopath;
 pub mod images;
+pub mod join;
 pub mod kubeadm;
 pub mod kubectl;
 pub mod node;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::command::{Output, Run, wait_for};
+use crate::command::{Output, Run, Running, wait_for};
 use crate::error::At as _;
 use crate::images::{self, Image};
 use crate::releases::{self, Release};
@@ -17,7 +17,7 @@ use crate::{Error, Lab, Result, progress, template};
 /// The nodes' network, of RFC 2544's range for tests: nothing outside this machine answers there.
 const NETWORK: &str = "198.18.0";
 /// The host's address in it.
-const GATEWAY: &str = "198.18.0.1";
+pub const GATEWAY: &str = "198.18.0.1";
 const BRIDGE: &str = "br-lab";
 /// Controllers of which a node gets a group of its own where cgroup v1 is mounted.
 const CONTROLLERS: &[&str] = &["blkio", "memory", "cpuacct", "cpuset", "cpu", "pids", "freezer", "devices"];
@@ -107,6 +107,15 @@ impl Node {
         enter(self.leader, limit)
     }
 
+    /// Starts a command in the node that runs beside the scenario, for at most `limit`.
+    pub fn start<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(
+        &self,
+        limit: Duration,
+        args: I,
+    ) -> Result<Running> {
+        self.enter(limit).args(args).start()
+    }
+
     /// Runs a command in the node, whatever its exit status, for at most `limit`.
     pub fn try_run<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(
         &self,
@@ -134,17 +143,16 @@ impl Node {
         self.enter(Duration::from_secs(600)).args(args).into_inner()
     }
 
-    /// Starts a command in the node and does not wait for it.
-    pub fn spawn<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(
-        &self,
-        args: I,
-    ) -> Result<std::process::Child> {
-        self.command(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .at("start a command in", &self.folder)
+    /// Takes the node's power away: it is gone at once, and only what is on its disk stays.
+    pub fn kill(&self) -> Result<()> {
+        end(&self.folder, &self.name)
+    }
+
+    /// Boots a killed node from its disk.
+    pub fn boot_again(&self, lab: &Lab) -> Result<Self> {
+        progress::step(format!("boot node {} again", self.name));
+        let Self { name, address, pods, folder, .. } = self.clone();
+        Prepared { name, address, pods, folder }.boot(lab)
     }
 
     /// Gives the person at the terminal a shell in the node.
@@ -471,17 +479,7 @@ pub fn remove(lab: &Lab, name: &str) -> Result<()> {
     if !folder.exists() {
         return Ok(());
     }
-    // Nothing in a lab node is worth an orderly end: killing systemd ends every process of its PID namespace.
-    for file in ["leader", "pid"] {
-        let Some(pid) = read(&folder.join(file)).and_then(|p| p.parse::<u32>().ok()) else { continue };
-        if !is_ours(pid, name) {
-            continue;
-        }
-        Run::new("kill").args(["-9", &pid.to_string()]).output()?;
-        wait_for(&format!("process {pid} of node {name} to end"), Duration::from_secs(20), || {
-            if runs(pid) { Err("it still runs".to_owned()) } else { Ok(()) }
-        })?;
-    }
+    end(&folder, name)?;
     let mounts = std::fs::read_to_string("/proc/mounts").at("read", Path::new("/proc/mounts"))?;
     let mut points: Vec<&str> = mounts
         .lines()
@@ -502,6 +500,22 @@ pub fn remove(lab: &Lab, name: &str) -> Result<()> {
         })?;
     }
     std::fs::remove_dir_all(&folder).at("remove", &folder)
+}
+
+/// Ends all processes of a node. Killing systemd ends every process of its PID namespace; nothing there is worth an
+/// orderly end.
+fn end(folder: &Path, name: &str) -> Result<()> {
+    for file in ["leader", "pid"] {
+        let Some(pid) = read(&folder.join(file)).and_then(|p| p.parse::<u32>().ok()) else { continue };
+        if !is_ours(pid, name) {
+            continue;
+        }
+        Run::new("kill").args(["-9", &pid.to_string()]).output()?;
+        wait_for(&format!("process {pid} of node {name} to end"), Duration::from_secs(20), || {
+            if runs(pid) { Err("it still runs".to_owned()) } else { Ok(()) }
+        })?;
+    }
+    Ok(())
 }
 
 /// A recorded process id may belong to another process by now: it is the node's when its command line or its

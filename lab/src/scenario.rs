@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::command::Output;
-use crate::error::At as _;
+use crate::command::{Output, Running};
+use crate::error::{At as _, check};
 use crate::images::Image;
 use crate::kubeadm::Kubeadm;
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, Shape};
 use crate::node::{self, Node};
 use crate::releases::{self, Release};
 use crate::{Lab, Result, cluster, evidence, progress};
@@ -26,8 +26,23 @@ pub struct Scenario {
     pub default: bool,
     /// Whether the reference cannot pass it, because ours promises more.
     pub ours_only: bool,
+    /// Whether it also runs the original, beside the kubeadm under test.
+    pub mixed: bool,
     /// Runs it.
     pub run: fn(&Context<'_>) -> Result<()>,
+}
+
+impl Scenario {
+    /// What most scenarios have in common.
+    pub(crate) const PLAIN: Self = Self {
+        name: "",
+        about: "",
+        release: "v1.37.2",
+        default: false,
+        ours_only: false,
+        mixed: false,
+        run: |_| Ok(()),
+    };
 }
 
 /// What a scenario works with.
@@ -39,24 +54,44 @@ pub struct Context<'a> {
     pub kubeadm: &'a Kubeadm,
     /// The release of the nodes.
     pub release: &'static Release,
+    reference: Option<&'a Kubeadm>,
     images: Vec<Image>,
     folder: PathBuf,
-    nodes: RefCell<Vec<Node>>,
+    nodes: RefCell<Vec<String>>,
     runs: RefCell<u32>,
 }
 
+/// How long a command of kubeadm may take before the lab ends it; kubeadm's own limits are shorter.
+const LIMIT: Duration = Duration::from_secs(400);
+
 impl Context<'_> {
-    /// Starts a node; it is removed at the scenario's end.
+    /// Starts a node with the kubeadm under test; it is removed at the scenario's end.
     pub fn node(&self, name: &str) -> Result<Node> {
-        let node = cluster::start_node(self.lab, name, self.release, self.kubeadm, &self.images)?;
-        self.nodes.borrow_mut().push(node.clone());
-        Ok(node)
+        self.node_with(name, self.kubeadm)
+    }
+
+    /// Starts a node with some kubeadm; it is removed at the scenario's end.
+    pub fn node_with(&self, name: &str, kubeadm: &Kubeadm) -> Result<Node> {
+        self.nodes.borrow_mut().push(name.to_owned());
+        cluster::start_node(self.lab, name, self.release, kubeadm, &self.images)
     }
 
     /// Removes a node before the scenario's end, to spare the machine.
     pub fn remove(&self, node: &Node) -> Result<()> {
-        self.nodes.borrow_mut().retain(|n| n.name != node.name);
+        self.nodes.borrow_mut().retain(|name| *name != node.name);
         node::remove(self.lab, &node.name)
+    }
+
+    /// Returns the original, which a mixed scenario runs beside the kubeadm under test.
+    pub fn reference(&self) -> Result<&Kubeadm> {
+        self.reference.ok_or_else(|| crate::Error::Unfit("this scenario is not declared as mixed".into()))
+    }
+
+    /// Replaces a text in the node's configuration, which must be there.
+    pub fn configure(&self, node: &Node, from: &str, to: &str) -> Result<()> {
+        let text = node.read(cluster::CONFIG)?;
+        check("the configuration has the place to change", text.contains(from), from, text.clone())?;
+        node.write(cluster::CONFIG, &text.replace(from, to))
     }
 
     /// Runs `kubeadm init` with the node's configuration, whatever its exit status, and keeps its output.
@@ -69,14 +104,40 @@ impl Context<'_> {
 
     /// Runs `kubeadm init`, which must succeed.
     pub fn init(&self, node: &Node, more: &[&str]) -> Result<Output> {
-        let output = self.try_init(node, more)?.success()?;
-        progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
+        took(self.try_init(node, more)?)
+    }
+
+    /// Starts `kubeadm join` with a printed command and more arguments.
+    pub fn start_join(&self, node: &Node, command: &[String], more: &[&str]) -> Result<Running> {
+        let kind = if command.iter().any(|w| w == "--control-plane") { "control plane" } else { "worker" };
+        progress::step(format!("kubeadm join {} on {} as a {kind}", more.join(" "), node.name));
+        let ignore = format!("--ignore-preflight-errors={}", self.kubeadm.ignore(self.release));
+        let words = command.iter().map(String::as_str).chain([ignore.as_str()]).chain(more.iter().copied());
+        node.start(LIMIT, words)
+    }
+
+    /// Waits for a started command, which must succeed, and keeps its output.
+    pub fn finish(&self, node: &Node, running: Running) -> Result<Output> {
+        let output = running.finish()?;
+        self.keep(node, &output)?;
+        took(output)
+    }
+
+    /// Runs `kubeadm join` with a printed command, whatever its exit status, and keeps its output.
+    pub fn try_join(&self, node: &Node, command: &[String], more: &[&str]) -> Result<Output> {
+        let output = self.start_join(node, command, more)?.finish()?;
+        self.keep(node, &output)?;
         Ok(output)
+    }
+
+    /// Runs `kubeadm join` with a printed command, which must succeed.
+    pub fn join(&self, node: &Node, command: &[String], more: &[&str]) -> Result<Output> {
+        took(self.try_join(node, command, more)?)
     }
 
     /// Runs any kubeadm command on a node, whatever its exit status, and keeps its output.
     pub fn try_kubeadm(&self, node: &Node, args: &[&str]) -> Result<Output> {
-        let output = node.try_run(Duration::from_secs(300), ["kubeadm"].iter().chain(args))?;
+        let output = node.try_run(LIMIT, ["kubeadm"].iter().chain(args))?;
         self.keep(node, &output)?;
         Ok(output)
     }
@@ -86,10 +147,26 @@ impl Context<'_> {
         self.try_kubeadm(node, args)?.success()
     }
 
-    /// Waits for the cluster on `node` and returns a client from outside it.
+    /// Runs `kubeadm reset` without its question; it must succeed.
+    pub fn reset(&self, node: &Node, more: &[&str]) -> Result<Output> {
+        progress::step(format!("kubeadm reset {} on {}", more.join(" "), node.name));
+        took(self.try_kubeadm(node, &[&["reset", "--force"], more].concat())?)
+    }
+
+    /// Makes a client from outside the cluster with the credentials of `node`.
+    pub fn client(&self, node: &Node) -> Result<Kubectl> {
+        cluster::client(self.lab, node, self.release)
+    }
+
+    /// Waits for the one-node cluster on `node` and returns a client from outside it.
     pub fn ready(&self, node: &Node) -> Result<Kubectl> {
-        let kubectl = cluster::client(self.lab, node, self.release)?;
-        cluster::wait_ready(&kubectl)?;
+        self.ready_as(node, Shape::of(1, 0))
+    }
+
+    /// Waits for the cluster to which `node` belongs and returns a client from outside it.
+    pub fn ready_as(&self, node: &Node, shape: Shape) -> Result<Kubectl> {
+        let kubectl = self.client(node)?;
+        cluster::wait_ready(&kubectl, shape)?;
         Ok(kubectl)
     }
 
@@ -116,11 +193,19 @@ impl Context<'_> {
     }
 }
 
+fn took(output: Output) -> Result<Output> {
+    let output = output.success()?;
+    progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
+    Ok(output)
+}
+
 /// How a run of scenarios is wanted.
 #[derive(Debug)]
 pub struct Options<'a> {
     /// The kubeadm under test.
     pub kubeadm: &'a Kubeadm,
+    /// The original, for the scenarios that mix.
+    pub reference: Option<&'a Kubeadm>,
     /// Whether nodes stay after the scenario.
     pub keep: bool,
     /// Where outputs and evidence go, a folder a scenario.
@@ -173,6 +258,7 @@ fn attempt(lab: &Lab, scenario: &Scenario, options: &Options<'_>, folder: &Path)
     let context = Context {
         lab,
         kubeadm: options.kubeadm,
+        reference: options.reference.filter(|_| scenario.mixed),
         release,
         images: cluster::prepare(lab, release, options.kubeadm)?,
         folder: folder.to_owned(),
@@ -180,12 +266,12 @@ fn attempt(lab: &Lab, scenario: &Scenario, options: &Options<'_>, folder: &Path)
         runs: RefCell::default(),
     };
     let result = (scenario.run)(&context);
-    for node in context.nodes.into_inner() {
-        if result.is_err() {
-            evidence::collect(&node, &folder.join(&node.name));
+    for name in context.nodes.into_inner() {
+        if let (Err(_), Some(node)) = (&result, node::find(lab, &name)) {
+            evidence::collect(&node, &folder.join(&name));
         }
         if !options.keep {
-            node::remove(lab, &node.name)?;
+            node::remove(lab, &name)?;
         }
     }
     result

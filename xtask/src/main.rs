@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kubeadm_lab::kubeadm::Kubeadm;
-use kubeadm_lab::{Lab, Result, cluster, components, progress, releases};
+use kubeadm_lab::{Error, Lab, Result, cluster, components, progress, releases};
 
 fn main() -> ExitCode {
     let matches = arguments().get_matches();
@@ -42,6 +42,12 @@ fn arguments() -> Command {
             .value_parser(value_parser!(PathBuf))
             .help("Use this kubeadm instead of building ours")
     };
+    let reference = || {
+        Arg::new("reference")
+            .long("reference")
+            .value_name("PATH")
+            .help("The original kubeadm v1.37.2, or `build` to build it")
+    };
     Command::new("xtask")
         .bin_name("cargo xtask")
         .about("Builds, runs and tests kubeadm on this machine")
@@ -64,13 +70,7 @@ fn arguments() -> Command {
         .subcommand(
             Command::new("bench")
                 .about("Measures our kubeadm beside the original and writes BENCHMARKS.md")
-                .arg(
-                    Arg::new("reference")
-                        .long("reference")
-                        .value_name("PATH")
-                        .required(true)
-                        .help("The original kubeadm v1.37.2, or `build` to build it"),
-                )
+                .arg(reference().required(true))
                 .arg(kubeadm()),
         )
         .subcommand(
@@ -88,6 +88,7 @@ fn arguments() -> Command {
                 .arg(flag("list", "Lists the scenarios"))
                 .arg(flag("keep", "Leaves the scenarios' nodes running"))
                 .arg(flag("lab-only", "Only the scenarios, and not the static checks before them"))
+                .arg(reference().default_value("build"))
                 .arg(kubeadm()),
         )
 }
@@ -101,6 +102,23 @@ fn kubeadm_of(matches: &ArgMatches) -> Result<Kubeadm> {
     match matches.get_one::<PathBuf>("kubeadm") {
         Some(path) => Kubeadm::at(path),
         None => Kubeadm::at(&build::release()?),
+    }
+}
+
+/// Returns the original that the arguments name, built from its Go module when they say `build`.
+fn reference_of(lab: &Lab, matches: &ArgMatches) -> Result<Kubeadm> {
+    let named = matches.get_one::<String>("reference").map_or("build", String::as_str);
+    let reference = match named {
+        "build" => {
+            let release = &releases::ALL[0];
+            components::obtain(lab, release, true)?;
+            Kubeadm::at(&release.program(lab, "kubeadm"))?
+        }
+        path => Kubeadm::at(path.as_ref())?,
+    };
+    match reference.reference {
+        true => Ok(reference),
+        false => Err(Error::Unfit(format!("{named} is not the original kubeadm: it was not made with Go"))),
     }
 }
 
@@ -154,14 +172,7 @@ fn run_bench(matches: &ArgMatches) -> Result<bool> {
         let path = kubeadm.path.to_string_lossy();
         return root::again(&["bench", "--reference", reference, "--kubeadm", &path]);
     }
-    let reference = match reference {
-        "build" => {
-            let release = &releases::ALL[0];
-            components::obtain(&lab, release, true)?;
-            release.program(&lab, "kubeadm")
-        }
-        path => PathBuf::from(path),
-    };
-    bench::run(&lab, &kubeadm, &Kubeadm::at(&reference)?)?;
+    let reference = reference_of(&lab, matches)?;
+    bench::run(&lab, &kubeadm, &reference)?;
     Ok(true)
 }

@@ -5,7 +5,7 @@ use kubeadm_lab::kubeadm::Kubeadm;
 use kubeadm_lab::scenario::{self, Options, Scenario, Verdict};
 use kubeadm_lab::{Error, Lab, Result, cluster, progress, scenarios};
 
-use crate::{build, golden, kubeadm_of, root, shipped};
+use crate::{build, golden, kubeadm_of, reference_of, root, shipped};
 
 /// Counts what passed and failed.
 #[derive(Default)]
@@ -52,7 +52,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<bool> {
         tally.note("golden", golden::run(&Lab::open(), &options).and_then(golden::all_right));
         tally.note("static binary", shipped::check(&kubeadm));
     }
-    run_scenarios(&mut tally, &chosen, &kubeadm, matches.get_flag("keep"))?;
+    run_scenarios(&mut tally, &chosen, &kubeadm, matches)?;
     if !tally.failed.is_empty() {
         progress::step(format!("failed: {}", tally.failed.join(", ")));
     }
@@ -91,12 +91,15 @@ fn run_scenarios(
     tally: &mut Tally,
     chosen: &[&'static Scenario],
     kubeadm: &Kubeadm,
-    keep: bool,
+    matches: &ArgMatches,
 ) -> Result<()> {
     cluster::check_machine()?;
     let lab = Lab::open();
     let folder = build::repository().join("target/lab");
-    let options = Options { kubeadm, keep, folder: &folder };
+    let mixed = chosen.iter().any(|s| s.mixed);
+    let reference = mixed.then(|| reference_of(&lab, matches)).transpose()?;
+    let options =
+        Options { kubeadm, reference: reference.as_ref(), keep: matches.get_flag("keep"), folder: &folder };
     for scenario in chosen {
         match scenario::run(&lab, scenario, &options) {
             Verdict::Passed => tally.passed += 1,
@@ -115,6 +118,7 @@ fn as_root(matches: &ArgMatches, names: &[&str], kubeadm: &Kubeadm, tally: &Tall
     }
     let path = kubeadm.path.to_string_lossy();
     let mut args = vec!["test", "--lab-only", "--kubeadm", &path];
+    args.extend(matches.get_one::<String>("reference").into_iter().flat_map(|r| ["--reference", r]));
     args.extend(["all", "keep"].iter().filter(|f| matches.get_flag(f)).map(|f| match *f {
         "all" => "--all",
         _ => "--keep",

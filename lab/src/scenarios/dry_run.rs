@@ -10,10 +10,9 @@ use crate::scenario::{Context, Scenario};
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "dry-run",
     about: "init --dry-run leaves the node as it was",
-    release: "v1.37.2",
     default: true,
-    ours_only: false,
     run,
+    ..Scenario::PLAIN
 };
 
 fn run(context: &Context<'_>) -> Result<()> {

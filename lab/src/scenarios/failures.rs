@@ -15,32 +15,31 @@ const LIMIT: Duration = Duration::from_secs(25);
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "failures",
     about: "a failed init names component and cause; a corrected one converges",
-    release: "v1.37.2",
     default: true,
     ours_only: true,
     run: |context| [BAD_ARGUMENT, PORT_IN_USE, MASKED_KUBELET].iter().try_for_each(|case| run(context, case)),
+    ..Scenario::PLAIN
 };
 
 pub(super) const MORE: Scenario = Scenario {
     name: "failures-more",
     about: "the same for images, etcd's data, cgroup drivers and ports that preflight may not look at",
-    release: "v1.37.2",
-    default: false,
     ours_only: true,
     run: |context| {
         [MISSING_IMAGE, UNPULLABLE_IMAGE, CORRUPT_DATA, WRONG_CGROUP_DRIVER, IGNORED_PORT]
             .iter()
             .try_for_each(|case| run(context, case))
     },
+    ..Scenario::PLAIN
 };
 
 pub(super) const OLD: Scenario = Scenario {
     name: "failures-v1.13",
     about: "the same for v1.13",
     release: "v1.13.12",
-    default: false,
     ours_only: true,
     run: |context| [OLD_BAD_ARGUMENT, MASKED_KUBELET].iter().try_for_each(|case| run(context, case)),
+    ..Scenario::PLAIN
 };
 
 /// One mistake.

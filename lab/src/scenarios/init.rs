@@ -7,10 +7,9 @@ use crate::scenarios::checks;
 pub(super) const NEWEST: Scenario = Scenario {
     name: "init-v1.37",
     about: "init makes a working cluster of v1.37",
-    release: "v1.37.2",
     default: true,
-    ours_only: false,
     run: newest,
+    ..Scenario::PLAIN
 };
 
 pub(super) const OLDEST: Scenario = Scenario {
@@ -18,8 +17,8 @@ pub(super) const OLDEST: Scenario = Scenario {
     about: "init makes a working cluster of v1.13",
     release: "v1.13.12",
     default: true,
-    ours_only: false,
     run: oldest,
+    ..Scenario::PLAIN
 };
 
 fn newest(context: &Context<'_>) -> Result<()> {

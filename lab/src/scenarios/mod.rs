@@ -1,9 +1,12 @@
 //! Every scenario, one file each. The list here is what runs and what `cargo xtask test --list` prints.
 
 mod checks;
+mod control_planes;
 mod dry_run;
+mod etcd;
 mod failures;
 mod init;
+mod network;
 mod rerun;
 mod variants;
 
@@ -16,6 +19,7 @@ pub const ALL: &[&Scenario] = &[
     &dry_run::SCENARIO,
     &failures::SCENARIO,
     &rerun::HEALTHY,
+    &control_planes::SCENARIO,
     &failures::MORE,
     &failures::OLD,
     &rerun::KILLED,

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::command::wait_for;
 use crate::error::check;
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
@@ -11,35 +10,34 @@ use crate::{Result, cluster, progress};
 pub(super) const HEALTHY: Scenario = Scenario {
     name: "rerun",
     about: "a second init on a healthy node changes nothing and succeeds; one killed early converges",
-    release: "v1.37.2",
     default: true,
     ours_only: true,
     run: |context| {
         healthy(context, &[])?;
         killed(context, &POINTS[1])
     },
+    ..Scenario::PLAIN
 };
 
 pub(super) const KILLED: Scenario = Scenario {
     name: "rerun-killed",
     about: "an init killed at any of several points converges when run again",
-    release: "v1.37.2",
-    default: false,
     ours_only: true,
     run: |context| POINTS.iter().try_for_each(|point| killed(context, point)),
+    ..Scenario::PLAIN
 };
 
 pub(super) const OLD: Scenario = Scenario {
     name: "rerun-v1.13",
     about: "the same for v1.13",
     release: "v1.13.12",
-    default: false,
     ours_only: true,
     run: |context| {
         // The kubelet makes the folder of flex volumes, which the controller manager of old mounts where it exists.
         healthy(context, &["/kube-controller-manager.yaml"])?;
         POINTS.iter().try_for_each(|point| killed(context, point))
     },
+    ..Scenario::PLAIN
 };
 
 /// When to kill: as soon as the node has this.
@@ -99,17 +97,15 @@ fn killed(context: &Context<'_>, point: &Point) -> Result<()> {
     progress::step(format!("-- kill -9 when {}", point.about));
     let node = context.node("killed")?;
     let ignore = format!("--ignore-preflight-errors={}", context.kubeadm.ignore(context.release));
-    let mut first = node.spawn(["kubeadm", "init", "--config", cluster::CONFIG, &ignore])?;
+    let first =
+        node.start(Duration::from_secs(120), ["kubeadm", "init", "--config", cluster::CONFIG, &ignore])?;
     let started = Instant::now();
     let watch = format!("until {{ {}; }} >/dev/null 2>&1; do sleep 0.02; done", point.script);
     let reached = node.try_run(Duration::from_secs(60), ["bash", "-c", &watch])?;
     check("the point to kill at is reached", reached.code == 0, point.about, "not within a minute")?;
     node.run(["pkill", "-9", "-x", "kubeadm"])?;
     progress::detail(format!("killed after {:.1} s", started.elapsed().as_secs_f64()));
-    wait_for("the killed init to end", Duration::from_secs(10), || match first.try_wait() {
-        Ok(Some(_)) => Ok(()),
-        _ => Err("it still runs".to_owned()),
-    })?;
+    first.finish()?;
     context.init(&node, &[])?;
     context.ready(&node)?;
     context.remove(&node)

@@ -15,7 +15,7 @@ const fn scenario(
     ours_only: bool,
     run: fn(&Context<'_>) -> Result<()>,
 ) -> Scenario {
-    Scenario { name, about, release: "v1.37.2", default: false, ours_only, run }
+    Scenario { name, about, ours_only, run, ..Scenario::PLAIN }
 }
 
 pub(super) const PHASES: Scenario = scenario(
@@ -34,13 +34,6 @@ pub(super) const ROOTFS: Scenario =
     scenario("rootfs", "--rootfs keeps all files below a folder", false, rootfs);
 pub(super) const PULL: Scenario =
     scenario("images-pull", "config images pull says which image is there or cannot be had", false, pull);
-
-/// Adds to the node's configuration of the cluster.
-fn configure(node: &Node, from: &str, to: &str) -> Result<()> {
-    let text = node.read(CONFIG)?;
-    check("the configuration has the place to change", text.contains(from), from, text.clone())?;
-    node.write(CONFIG, &text.replace(from, to))
-}
 
 const NETWORKING: &str = "networking: {podSubnet: 10.244.0.0/16}";
 
@@ -97,8 +90,8 @@ fn ecdsa(context: &Context<'_>) -> Result<()> {
         "{NETWORKING}\nencryptionAlgorithm: ECDSA-P256\nclusterName: other\napiServer:\n  certSANs: [API.example.test]\n  \
          extraArgs: [{{name: v, value: \"3\"}}]"
     );
-    configure(&node, NETWORKING, &more)?;
-    configure(&node, "nodeRegistration: {", "patches: {directory: /patches}\nnodeRegistration: {")?;
+    context.configure(&node, NETWORKING, &more)?;
+    context.configure(&node, "nodeRegistration: {", "patches: {directory: /patches}\nnodeRegistration: {")?;
     node.write("/patches/kube-scheduler+strategic.yaml", "metadata: {annotations: {patched: strategic}}\n")?;
     node.write(
         "/patches/kube-controller-manager+json.json",
@@ -167,7 +160,11 @@ fn external_ca(context: &Context<'_>) -> Result<()> {
 
 fn rootless(context: &Context<'_>) -> Result<()> {
     let node = context.node("rootless")?;
-    configure(&node, NETWORKING, &format!("{NETWORKING}\nfeatureGates: {{RootlessControlPlane: true}}"))?;
+    context.configure(
+        &node,
+        NETWORKING,
+        &format!("{NETWORKING}\nfeatureGates: {{RootlessControlPlane: true}}"),
+    )?;
     context.init(&node, &[])?;
     context.ready(&node)?;
     let users = node.script(

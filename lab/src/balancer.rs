@@ -1,0 +1,230 @@
+//! A load balancer before the API servers of a cluster: what `controlPlaneEndpoint` names on real sites.
+//!
+//! It passes TCP connections on, in turns, to the servers that accept some. When one stops to, its connections are cut
+//! at once, as real balancers do: clients would else wait for answers of a machine that is gone.
+
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::{Error, Result};
+
+/// How often each server is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+/// How long a server may take to accept a connection: it is on this machine.
+const CONNECT: Duration = Duration::from_millis(500);
+
+/// A running balancer; it ends with this value.
+#[derive(Debug)]
+pub struct Balancer {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stopped: AtomicBool,
+    turn: AtomicUsize,
+    sessions: AtomicUsize,
+    servers: Mutex<Vec<Server>>,
+}
+
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    accepts: bool,
+    /// Both ends of each connection, to cut it.
+    open: Vec<(usize, [TcpStream; 2])>,
+}
+
+impl Balancer {
+    /// Listens on `address`, such as `198.18.0.1:6443`. Servers are added later.
+    pub fn start(address: &str) -> Result<Self> {
+        let unfit = |what: &str| Error::Unfit(format!("a balancer cannot listen on {address}: {what}"));
+        let listener = TcpListener::bind(address).map_err(|e| unfit(&e.to_string()))?;
+        let address = listener.local_addr().map_err(|e| unfit(&e.to_string()))?;
+        let shared = Arc::new(Shared::default());
+        let (accepting, looking) = (Arc::clone(&shared), Arc::clone(&shared));
+        std::thread::spawn(move || accepting.accept(&listener));
+        std::thread::spawn(move || looking.look());
+        Ok(Self { shared, address })
+    }
+
+    /// Returns where it listens, as `controlPlaneEndpoint` wants it.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Adds a server, whether it answers yet or not.
+    pub fn add(&self, address: &str, port: u16) -> Result<()> {
+        let address = format!("{address}:{port}");
+        let address = address
+            .parse()
+            .map_err(|e| Error::Unfit(format!("{address} is no address for a server: {e}")))?;
+        self.shared.servers().push(Server { address, accepts: false, open: Vec::new() });
+        Ok(())
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Release);
+        // Wakes the thread that accepts, which then gives the port free.
+        let _ = TcpStream::connect_timeout(&self.address, CONNECT);
+        for server in self.shared.servers().iter_mut() {
+            server.cut();
+        }
+    }
+}
+
+impl Server {
+    fn cut(&mut self) {
+        for (_, ends) in self.open.drain(..) {
+            for end in ends {
+                let _ = end.shutdown(Shutdown::Both);
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn servers(&self) -> MutexGuard<'_, Vec<Server>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accept(self: Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming().flatten() {
+            if self.stopped.load(Ordering::Acquire) {
+                return;
+            }
+            let shared = Arc::clone(&self);
+            std::thread::spawn(move || shared.serve(&client));
+        }
+    }
+
+    /// Looks at every server until the balancer ends.
+    fn look(self: Arc<Self>) {
+        while !self.stopped.load(Ordering::Acquire) {
+            let addresses: Vec<SocketAddr> = self.servers().iter().map(|s| s.address).collect();
+            for address in addresses {
+                let accepts = TcpStream::connect_timeout(&address, CONNECT).is_ok();
+                self.found(address, accepts);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn found(&self, address: SocketAddr, accepts: bool) {
+        if let Some(server) = self.servers().iter_mut().find(|s| s.address == address) {
+            server.accepts = accepts;
+            if !accepts {
+                server.cut();
+            }
+        }
+    }
+
+    /// Servers in the order in which a new connection tries them.
+    fn order(&self) -> Vec<SocketAddr> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let servers = self.servers();
+        let (mut first, rest): (Vec<_>, Vec<_>) = servers.iter().partition(|s| s.accepts);
+        let count = first.len().max(1);
+        first.rotate_left(turn % count);
+        first.into_iter().chain(rest).map(|s| s.address).collect()
+    }
+
+    fn serve(&self, client: &TcpStream) {
+        for address in self.order() {
+            let Ok(server) = TcpStream::connect_timeout(&address, CONNECT) else {
+                self.found(address, false);
+                continue;
+            };
+            let _ = self.pass(client, &server, address);
+            return;
+        }
+        // Nobody serves: the client's connection ends with this function.
+    }
+
+    /// Passes bytes both ways until either side is done.
+    fn pass(&self, client: &TcpStream, server: &TcpStream, address: SocketAddr) -> std::io::Result<()> {
+        let session = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let ends = [client.try_clone()?, server.try_clone()?];
+        if let Some(entry) = self.servers().iter_mut().find(|s| s.address == address) {
+            entry.open.push((session, ends));
+        }
+        let copy = |mut from: &TcpStream, mut to: &TcpStream| {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| copy(server, client));
+            copy(client, server);
+        });
+        for entry in self.servers().iter_mut() {
+            entry.open.retain(|(id, _)| *id != session);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A server that says its name, then keeps its connections open.
+    fn server(name: &'static [u8]) -> (u16, Arc<AtomicBool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for mut client in listener.incoming().flatten() {
+                if end.load(Ordering::Acquire) {
+                    // A machine that is gone cuts nothing.
+                    std::mem::forget(kept);
+                    return;
+                }
+                let _ = client.write_all(name);
+                kept.push(client);
+            }
+        });
+        (port, ended)
+    }
+
+    fn ask(endpoint: &str) -> (TcpStream, u8) {
+        let mut client = TcpStream::connect(endpoint).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut said = [0];
+        client.read_exact(&mut said).unwrap();
+        (client, said[0])
+    }
+
+    #[test]
+    fn connections_go_to_all_servers_and_those_of_a_dead_one_are_cut() {
+        let balancer = Balancer::start("127.0.0.1:0").unwrap();
+        let (a, _) = server(b"a");
+        let (b, b_ends) = server(b"b");
+        balancer.add("127.0.0.1", a).unwrap();
+        balancer.add("127.0.0.1", b).unwrap();
+        let started = Instant::now();
+        let mut to_b = loop {
+            let (client, said) = ask(&balancer.endpoint());
+            if said == b'b' {
+                break client;
+            }
+            assert!(started.elapsed() < Duration::from_secs(5));
+        };
+        b_ends.store(true, Ordering::Release);
+        let mut byte = [0];
+        assert_eq!(to_b.read(&mut byte).unwrap_or(0), 0, "the connection to the dead server is cut");
+        for _ in 0..4 {
+            assert_eq!(ask(&balancer.endpoint()).1, b'a');
+        }
+    }
+}

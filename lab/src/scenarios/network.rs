@@ -1,0 +1,87 @@
+//! Pods that talk across nodes: by address, through a Service, and by its name.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::command::wait_for;
+use crate::error::check;
+use crate::kubectl::{Kubectl, is_ready};
+use crate::scenario::Context;
+use crate::{Result, progress};
+
+/// One server on every worker. Each says the name of its node.
+const SERVERS: &str = r#"apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: web
+        image: IMAGE
+        imagePullPolicy: IfNotPresent
+        env: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]
+        command: [/bin/sh, -c, 'mkdir /www; echo $NODE > /www/index.html; exec httpd -f -p 8080 -h /www']
+        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080}]
+"#;
+/// The Service's name as every pod can use it.
+const NAME: &str = "web.default.svc.cluster.local";
+
+/// Starts the servers; [`talks`] looks at them later.
+pub(super) fn serve(context: &Context<'_>, kubectl: &Kubectl) -> Result<()> {
+    kubectl.create(&SERVERS.replace("IMAGE", context.image("etcd")))
+}
+
+/// From every server all others are reached by address, and all of them through the Service.
+pub(super) fn talks(kubectl: &Kubectl, workers: usize) -> Result<()> {
+    progress::step("check that pods talk across nodes, by address, Service and name");
+    let pods = wait_for("a server on each worker to be Ready", Duration::from_secs(90), || {
+        let pods = kubectl.json(["get", "pods", "-l", "app=web"]).map_err(|e| e.to_string())?;
+        let ready: Vec<Value> =
+            pods["items"].as_array().into_iter().flatten().filter(|p| is_ready(p)).cloned().collect();
+        if ready.len() == workers { Ok(ready) } else { Err(format!("{} of {workers}", ready.len())) }
+    })?;
+    let nodes: BTreeSet<&str> = pods.iter().filter_map(|p| p["spec"]["nodeName"].as_str()).collect();
+    check("nodes with a server", nodes.len() == workers, workers.to_string(), format!("{nodes:?}"))?;
+    for pod in &pods {
+        for other in &pods {
+            let said = ask(kubectl, pod, other["status"]["podIP"].as_str().unwrap_or_default(), 8080)?;
+            let wanted = other["spec"]["nodeName"].as_str().unwrap_or_default();
+            check("the server at a pod's address", said == wanted, wanted, said.clone())?;
+        }
+        let found = run(kubectl, pod, &format!("nslookup {NAME}"))?;
+        let service = kubectl.json(["get", "service", "web"])?;
+        let address = service["spec"]["clusterIP"].as_str().unwrap_or_default();
+        check("the address of the Service's name", found.contains(address), address, found.clone())?;
+        let mut reached = BTreeSet::new();
+        wait_for("the Service to reach every server", Duration::from_secs(30), || {
+            reached.insert(ask(kubectl, pod, address, 80).map_err(|e| e.to_string())?);
+            if reached.len() == workers { Ok(()) } else { Err(format!("only {reached:?}")) }
+        })?;
+    }
+    Ok(())
+}
+
+/// Asks a server for its name. Not with wget: the one of a static busybox crashes.
+fn ask(kubectl: &Kubectl, pod: &Value, address: &str, port: u16) -> Result<String> {
+    let said = run(kubectl, pod, &format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {address} {port}"))?;
+    Ok(said.trim().rsplit('\n').next().unwrap_or_default().to_owned())
+}
+
+/// Runs a script in a pod. Its image has one program, its shell, which is busybox.
+fn run(kubectl: &Kubectl, pod: &Value, script: &str) -> Result<String> {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    kubectl.run(["exec", name, "--", "/bin/sh", "-c", script])
+}
