@@ -8,6 +8,7 @@ mod failures;
 mod init;
 mod network;
 mod rerun;
+mod reset;
 mod variants;
 
 use crate::scenario::Scenario;
@@ -20,6 +21,7 @@ pub const ALL: &[&Scenario] = &[
     &failures::SCENARIO,
     &rerun::HEALTHY,
     &control_planes::SCENARIO,
+    &reset::SCENARIO,
     &failures::MORE,
     &failures::OLD,
     &rerun::KILLED,
