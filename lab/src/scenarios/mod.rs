@@ -6,6 +6,7 @@ mod dry_run;
 mod etcd;
 mod failures;
 mod init;
+mod mixed;
 mod network;
 mod rerun;
 mod reset;
@@ -21,6 +22,7 @@ pub const ALL: &[&Scenario] = &[
     &failures::SCENARIO,
     &rerun::HEALTHY,
     &control_planes::SCENARIO,
+    &mixed::SCENARIO,
     &reset::SCENARIO,
     &failures::MORE,
     &failures::OLD,

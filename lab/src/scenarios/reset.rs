@@ -79,7 +79,7 @@ fn announced_and_done(context: &Context<'_>, node: &Node) -> Result<()> {
 }
 
 /// What must hold of every node after a reset.
-fn clean(node: &Node) -> Result<()> {
+pub(super) fn clean(node: &Node) -> Result<()> {
     let left = node.script(
         "cd /etc/kubernetes; ls -d *.conf manifests/* pki/* /var/lib/kubelet/* /var/lib/etcd/* 2>/dev/null | \
          grep -v /var/lib/etcd/member || true",
