@@ -7,7 +7,7 @@ use kubeadm_release::facts::component_config;
 use serde_json::Value;
 
 use crate::component::{
-    self, FieldProblemKind, KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet,
+    self, FieldProblemKind, FieldWarning, KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet,
 };
 use crate::documents::{ComponentDocument, KUBE_PROXY_API, KUBELET_API, Reading};
 use crate::error::{ConfigError, GroupVersionKind, Notice, Place, Placed, Problems, StrictProblem};
@@ -43,28 +43,30 @@ pub(crate) fn complete_for(
     release: &Release,
     notices: &mut Vec<Notice>,
 ) -> ComponentConfigs {
-    let user = |group_version: &str| {
-        let mut own = documents.iter().filter(|document| document.group_version == group_version);
-        own.next().map(|document| document.value.clone())
-    };
-    let (kubelet, kube_proxy) = (user(KUBELET_API), user(KUBE_PROXY_API));
-    let supplied = (kubelet.is_some(), kube_proxy.is_some());
+    let user = |group_version| documents.iter().find(|document| document.group_version == group_version);
+    let (users_kubelet, users_proxy) = (user(KUBELET_API), user(KUBE_PROXY_API));
+    let value = |document: Option<&ComponentDocument>| document.map(|document| document.value.clone());
     let cluster = &config.cluster;
     let inputs = ProxyInputs {
         advertise_address: &config.init.local_api_endpoint.advertise_address,
         pod_subnet: &cluster.networking.pod_subnet,
     };
-    let (kube_proxy, proxy_warnings) = default_kube_proxy(kube_proxy, &inputs, release);
+    let (kube_proxy, proxy_warnings) = default_kube_proxy(value(users_proxy), &inputs, release);
     let inputs = KubeletInputs {
         service_subnet: &cluster.networking.service_subnet,
         dns_domain: &cluster.networking.dns_domain,
         certificates_dir: &cluster.certificates_dir,
     };
-    let (kubelet, kubelet_warnings) = default_kubelet(kubelet, &inputs, release);
-    notices.extend(proxy_warnings.into_iter().chain(kubelet_warnings).map(Notice::warning));
+    let (kubelet, kubelet_warnings) = default_kubelet(value(users_kubelet), &inputs, release);
+    for (document, warnings) in [(users_proxy, proxy_warnings), (users_kubelet, kubelet_warnings)] {
+        notices.extend(warnings.into_iter().map(|FieldWarning { path, text }| {
+            let place = document.and_then(|document| place(document, path));
+            Notice::warning(Placed { text, place }.to_string())
+        }));
+    }
     ComponentConfigs {
-        kubelet: ComponentConfig { value: kubelet, user_supplied: supplied.0 },
-        kube_proxy: ComponentConfig { value: kube_proxy, user_supplied: supplied.1 },
+        kubelet: ComponentConfig { value: kubelet, user_supplied: users_kubelet.is_some() },
+        kube_proxy: ComponentConfig { value: kube_proxy, user_supplied: users_proxy.is_some() },
     }
 }
 

@@ -6,7 +6,9 @@ use kubeadm_release::facts::kubelet::ConfigDefaults;
 use kubeadm_yaml as tree;
 use serde_json::{Value, json};
 
-use super::{begin, default_text, fill_defaults, recommend, recommendation, write_fields};
+use super::{
+    FieldWarning, begin, default_text, fill_defaults, impose, recommend, recommendation, write_fields,
+};
 use crate::address::parse_ip;
 
 const KIND: &str = "KubeProxyConfiguration";
@@ -23,29 +25,30 @@ pub struct ProxyInputs<'a> {
     pub pod_subnet: &'a str,
 }
 
-/// Completes what the user wrote to the configuration stored for kube-proxy; the texts are upstream's warnings.
+/// Completes what the user wrote to the configuration stored for kube-proxy.
 ///
 /// Source: app/componentconfigs/kubeproxy.go (v1.37), defaults.go and util/config/initconfiguration.go (v1.13).
 pub fn default_kube_proxy(
     user: Option<Value>,
     inputs: &ProxyInputs<'_>,
     release: &Release,
-) -> (Value, Vec<String>) {
+) -> (Value, Vec<FieldWarning>) {
     let mut config = component_config::kube_proxy(release);
     let mut document = begin(user, &config);
     let mut warnings = Vec::new();
     match release.kubelet.config_defaults {
-        ConfigDefaults::Filled => enforce(&mut document, inputs),
+        ConfigDefaults::Filled => enforce(&mut document, inputs, &mut warnings),
         ConfigDefaults::Zero => propose(&mut document, inputs, &mut warnings),
     }
     // The advice is worth something only where the release has the mode it recommends.
     if tree::get_str(&document, "mode") == Some("ipvs") && config.fields.iter().any(|f| f.path == "nftables")
     {
-        warnings.push(format!(
+        let text = format!(
             "The {KIND:?} field \"mode\" is set to \"ipvs\" which has been deprecated since version v1.35. For newer \
              Linux kernel versions, we recommend using the \"nftables\" mode, which has been GA since v1.33. For older \
              Linux kernel versions, you can use the \"iptables\" mode which is still the default one."
-        ));
+        );
+        warnings.push(FieldWarning { path: "mode", text });
     }
     default_text(&mut document, "mode", release.addons.kube_proxy.default_mode);
     if tree::get(&document, "conntrack.max").is_some() {
@@ -58,10 +61,11 @@ pub fn default_kube_proxy(
 }
 
 /// The old way: the bind address follows the node, and addresses get their ports.
-fn enforce(document: &mut Value, inputs: &ProxyInputs<'_>) {
+fn enforce(document: &mut Value, inputs: &ProxyInputs<'_>, warnings: &mut Vec<FieldWarning>) {
     default_text(document, "clusterCIDR", inputs.pod_subnet);
     default_text(document, "clientConnection.kubeconfig", KUBECONFIG);
-    tree::set(document, "bindAddress", any_address(inputs.advertise_address));
+    let bind = json!(any_address(inputs.advertise_address));
+    warnings.extend(impose(document, KIND, "bindAddress", bind));
     for (path, port) in [("healthzBindAddress", 10256), ("metricsBindAddress", 10249)] {
         let address = tree::get_str(document, path).filter(|a| !a.is_empty() && !a.contains(':'));
         if let Some(address) = address.map(|a| format!("{a}:{port}")) {
@@ -71,12 +75,13 @@ fn enforce(document: &mut Value, inputs: &ProxyInputs<'_>) {
 }
 
 /// The new way: the user's values stand, and other ones than recommended are warned of.
-fn propose(document: &mut Value, inputs: &ProxyInputs<'_>, warnings: &mut Vec<String>) {
+fn propose(document: &mut Value, inputs: &ProxyInputs<'_>, warnings: &mut Vec<FieldWarning>) {
     let bind = tree::get_str(document, "bindAddress").unwrap_or_default().to_owned();
     if bind.is_empty() {
         tree::set(document, "bindAddress", any_address(inputs.advertise_address));
     } else if parse_ip(&bind).is_none() {
-        warnings.push(format!("The bindAddress {bind:?} in {KIND:?} is not a valid IP address"));
+        let text = format!("The bindAddress {bind:?} in {KIND:?} is not a valid IP address");
+        warnings.push(FieldWarning { path: "bindAddress", text });
     } else if bind != IPV4_ANY && bind != IPV6_ANY {
         warnings.push(recommendation(KIND, "bindAddress", &json!(any_address(&bind)), &json!(bind)));
     }
@@ -101,7 +106,8 @@ mod tests {
 
     fn warned(user: Value, version: &str) -> Vec<String> {
         let inputs = ProxyInputs { advertise_address: "192.0.2.10", pod_subnet: "10.244.0.0/16" };
-        default_kube_proxy(Some(user), &inputs, &release(version)).1
+        let warnings = default_kube_proxy(Some(user), &inputs, &release(version)).1;
+        warnings.into_iter().map(|warning| warning.text).collect()
     }
 
     #[test]
@@ -123,7 +129,10 @@ mod tests {
         assert_eq!(warned(json!({"mode": "ipvs"}), "1.37.2").len(), 1);
         assert_eq!(
             warned(json!({"mode": "ipvs", "bindAddress": "nonsense"}), "1.13.12"),
-            Vec::<String>::new()
+            [
+                "the value of \"bindAddress\" in \"KubeProxyConfiguration\" is replaced: kubeadm needs 0.0.0.0; \
+              the provided value is: nonsense"
+            ]
         );
     }
 

@@ -6,7 +6,10 @@ use kubeadm_release::facts::kubelet::{CgroupDriver, ConfigDefaults};
 use kubeadm_yaml as tree;
 use serde_json::{Value, json};
 
-use super::{begin, default_text, fill_defaults, is_unset, recommend, recommendation, write_fields};
+use super::{
+    FieldWarning, begin, default_text, fill_defaults, impose, is_unset, recommend, recommendation,
+    write_fields,
+};
 use crate::address::Cidr;
 
 const KIND: &str = "KubeletConfiguration";
@@ -29,19 +32,19 @@ pub struct KubeletInputs<'a> {
     pub certificates_dir: &'a str,
 }
 
-/// Completes what the user wrote to the configuration stored for all kubelets; the texts are upstream's warnings.
+/// Completes what the user wrote to the configuration stored for all kubelets.
 ///
 /// Source: app/componentconfigs/kubelet.go (v1.37), defaults.go (v1.13).
 pub fn default_kubelet(
     user: Option<Value>,
     inputs: &KubeletInputs<'_>,
     release: &Release,
-) -> (Value, Vec<String>) {
+) -> (Value, Vec<FieldWarning>) {
     let config = component_config::kubelet(release);
     let mut document = begin(user, &config);
     let mut warnings = Vec::new();
     match release.kubelet.config_defaults {
-        ConfigDefaults::Filled => enforce(&mut document, inputs),
+        ConfigDefaults::Filled => enforce(&mut document, inputs, &mut warnings),
         ConfigDefaults::Zero => propose(&mut document, inputs, &mut warnings),
     }
     if release.kubelet.cgroup_driver == CgroupDriver::Systemd {
@@ -63,25 +66,26 @@ pub fn default_kubelet(
 }
 
 /// The old way: what concerns security is set whatever the user wrote, and the CA has a fixed place.
-fn enforce(document: &mut Value, inputs: &KubeletInputs<'_>) {
+fn enforce(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<FieldWarning>) {
     default_text(document, "staticPodPath", STATIC_PODS);
     tree::set_default(document, "clusterDNS", json!([cluster_dns(inputs.service_subnet)]));
     default_text(document, "clusterDomain", inputs.dns_domain);
-    tree::set(document, "authentication.x509.clientCAFile", "/etc/kubernetes/pki/ca.crt");
-    tree::set(document, "authentication.anonymous.enabled", false);
-    tree::set(document, "authentication.webhook.enabled", true);
-    tree::set(document, "authorization.mode", "Webhook");
-    tree::set(document, "readOnlyPort", 0);
-    tree::set(document, "rotateCertificates", true);
-    tree::set(document, "healthzBindAddress", HEALTHZ_ADDRESS);
-    tree::set(document, "healthzPort", HEALTHZ_PORT);
+    let mut need = |path, value| warnings.extend(impose(document, KIND, path, value));
+    need("authentication.x509.clientCAFile", json!("/etc/kubernetes/pki/ca.crt"));
+    need("authentication.anonymous.enabled", json!(false));
+    need("authentication.webhook.enabled", json!(true));
+    need("authorization.mode", json!("Webhook"));
+    need("readOnlyPort", json!(0));
+    need("rotateCertificates", json!(true));
+    need("healthzBindAddress", json!(HEALTHZ_ADDRESS));
+    need("healthzPort", json!(HEALTHZ_PORT));
 }
 
 /// The new way: the user's values stand, and other ones than recommended are warned of.
-fn propose(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<String>) {
+fn propose(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<FieldWarning>) {
     let client_ca = format!("{}/ca.crt", inputs.certificates_dir.trim_end_matches('/'));
     let dns = json!([cluster_dns(inputs.service_subnet)]);
-    let mut want = |path: &str, value: Value| warnings.extend(recommend(document, KIND, path, &value));
+    let mut want = |path, value: Value| warnings.extend(recommend(document, KIND, path, &value));
     want("staticPodPath", json!(STATIC_PODS));
     want("clusterDNS", dns);
     if !inputs.dns_domain.is_empty() {
@@ -95,7 +99,7 @@ fn propose(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<
     want("healthzPort", json!(HEALTHZ_PORT));
     want("readOnlyPort", json!(0));
     // Whether the user set it cannot be seen in the Go type, so upstream decides alone.
-    tree::set(document, "rotateCertificates", true);
+    warnings.extend(impose(document, KIND, "rotateCertificates", json!(true)));
 }
 
 /// The tenth address of the first service range.
@@ -114,7 +118,7 @@ pub fn use_systemd_resolved(document: &mut Value) -> Option<String> {
             None
         }
         Some(given) if given != json!(RESOLVED_CONF) => {
-            Some(recommendation(KIND, "resolvConf", &json!(RESOLVED_CONF), &given))
+            Some(recommendation(KIND, "resolvConf", &json!(RESOLVED_CONF), &given).text)
         }
         Some(_) => None,
     }
@@ -156,6 +160,10 @@ mod tests {
         Release::of(&"1.13.12".parse().unwrap()).unwrap()
     }
 
+    fn texts(warnings: Vec<FieldWarning>) -> Vec<String> {
+        warnings.into_iter().map(|warning| warning.text).collect()
+    }
+
     #[test]
     fn the_dns_address_is_the_tenth_of_the_first_range() {
         for (range, want) in [
@@ -178,7 +186,7 @@ mod tests {
         });
         let (config, warnings) = default_kubelet(Some(user), &INPUTS, &Release::newest());
         assert_eq!(
-            warnings,
+            texts(warnings),
             [
                 "The recommended value for \"staticPodPath\" in \"KubeletConfiguration\" is: /etc/kubernetes/manifests; \
                  the provided value is: /srv/pods",
@@ -190,6 +198,8 @@ mod tests {
                  the provided value is: false",
                 "The recommended value for \"readOnlyPort\" in \"KubeletConfiguration\" is: 0; \
                  the provided value is: 10255",
+                "the value of \"rotateCertificates\" in \"KubeletConfiguration\" is replaced: kubeadm needs true; \
+                 the provided value is: false",
             ]
         );
         assert_eq!(tree::get_str(&config, "staticPodPath"), Some("/srv/pods"));
@@ -204,7 +214,9 @@ mod tests {
             "nodeStatusUpdateFrequency": "20s", "evictionHard": {}
         });
         let (config, warnings) = default_kubelet(Some(user), &INPUTS, &old());
-        assert_eq!(warnings, Vec::<String>::new());
+        let replaced: Vec<_> = warnings.iter().map(|warning| warning.path).collect();
+        assert_eq!(replaced, ["authorization.mode", "readOnlyPort", "healthzPort"]);
+        assert!(warnings[2].text.ends_with("kubeadm needs 10248; the provided value is: 1"), "{warnings:?}");
         assert_eq!(tree::get(&config, "readOnlyPort"), None);
         assert_eq!(tree::get_str(&config, "authorization.mode"), Some("Webhook"));
         assert_eq!(healthz_endpoint(&config), ("127.0.0.1".to_owned(), Some(10248)));

@@ -22,6 +22,15 @@ pub use kubelet::{
 
 use crate::duration::GoDuration;
 
+/// Something that is said of a field of a component configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldWarning {
+    /// The field, such as `authentication.anonymous.enabled`.
+    pub path: &'static str,
+    /// What is said of it.
+    pub text: String,
+}
+
 /// Something in a component configuration that its type does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldProblem {
@@ -225,8 +234,13 @@ fn default_text(document: &mut Value, path: &str, text: &str) {
     }
 }
 
-/// Sets a field that was left out; returns upstream's warning where it was set to something else.
-fn recommend(document: &mut Value, kind: &str, path: &str, recommended: &Value) -> Option<String> {
+/// Sets a field that was left out; upstream's warning where it was set to something else.
+fn recommend(
+    document: &mut Value,
+    kind: &str,
+    path: &'static str,
+    recommended: &Value,
+) -> Option<FieldWarning> {
     match tree::get(document, path).filter(|v| *v != &json!("")) {
         None => {
             tree::set(document, path, recommended.clone());
@@ -236,12 +250,27 @@ fn recommend(document: &mut Value, kind: &str, path: &str, recommended: &Value) 
     }
 }
 
-fn recommendation(kind: &str, path: &str, recommended: &Value, given: &Value) -> String {
-    format!(
+fn recommendation(kind: &str, path: &'static str, recommended: &Value, given: &Value) -> FieldWarning {
+    let text = format!(
         "The recommended value for {path:?} in {kind:?} is: {}; the provided value is: {}",
         shown(recommended),
         shown(given)
-    )
+    );
+    FieldWarning { path, text }
+}
+
+/// Sets a field whatever the user wrote, and says so where that was something else: upstream does it without a word.
+fn impose(document: &mut Value, kind: &str, path: &'static str, value: Value) -> Option<FieldWarning> {
+    let given = tree::get(document, path).filter(|given| **given != value && **given != json!("")).cloned();
+    let text = given.map(|given| {
+        format!(
+            "the value of {path:?} in {kind:?} is replaced: kubeadm needs {}; the provided value is: {}",
+            shown(&value),
+            shown(&given)
+        )
+    });
+    tree::set(document, path, value);
+    text.map(|text| FieldWarning { path, text })
 }
 
 /// A value as Go's `%v` shows it.

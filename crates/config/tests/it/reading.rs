@@ -180,12 +180,21 @@ fn component_configurations_are_checked_and_completed() {
     let text = |rest: &str| {
         format!("{INIT}---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n{rest}")
     };
-    let (loaded, notices) = load(&text("maxPods: 42\nmaxPosd: 1\n"), "v1.37.2");
+    let (loaded, notices) = load(&text("maxPods: 42\nmaxPosd: 1\nrotateCertificates: false\n"), "v1.37.2");
     let loaded = loaded.unwrap();
     assert!(
         notices.iter().any(|notice| notice.text.ends_with("unknown field \"maxPosd\" (config.yaml:7:1)"))
     );
-    let completed = components::complete(&loaded, &mut Vec::new());
+    let mut notices = Vec::new();
+    let completed = components::complete(&loaded, &mut notices);
+    assert_eq!(
+        notices,
+        [Notice::warning(
+            "the value of \"rotateCertificates\" in \"KubeletConfiguration\" is replaced: kubeadm needs true; the \
+             provided value is: false (config.yaml:8:1)"
+        )]
+    );
+    assert_eq!(completed.kubelet.value["rotateCertificates"], true);
     assert_eq!(completed.kubelet.value["maxPods"], 42);
     assert_eq!(completed.kubelet.value["clusterDNS"][0], "10.96.0.10");
     assert!(completed.kubelet.user_supplied && !completed.kube_proxy.user_supplied);
