@@ -406,7 +406,8 @@ impl<'a> Executor<'a> {
         Ok(object)
     }
 
-    /// Repeats a request with growing pauses while that may help, within the limit for one API operation.
+    /// Repeats a request with growing pauses while that may help, within the limit for one API operation. RBAC and
+    /// namespaces of a young cluster appear a moment after its API server answers.
     async fn retry<T, F: Future<Output = Result<T, ApiError>>>(
         &self,
         verb: &'static str,
@@ -415,18 +416,19 @@ impl<'a> Executor<'a> {
         name: &str,
         request: impl Fn() -> F,
     ) -> Result<T, ActionError> {
-        let end = self.fx.clock.elapsed() + self.context.api_limit;
+        let begin = self.fx.clock.elapsed();
         let mut pause = Duration::from_millis(50);
         loop {
-            match request().await {
+            let outcome = request().await;
+            let limit = match &outcome {
+                Err(ApiError::Forbidden(_)) => self.context.api_limit.min(RBAC_LIMIT),
+                Err(ApiError::NotFound(_)) if verb == "create" => self.context.api_limit,
+                Err(error) if error.is_transient() => self.context.api_limit,
+                _ => Duration::ZERO,
+            };
+            match outcome {
                 Ok(value) => return Ok(value),
-                // RBAC and namespaces of a young cluster appear a moment after its API server answers.
-                Err(error)
-                    if self.fx.clock.elapsed() < end
-                        && (error.is_transient()
-                            || matches!(error, ApiError::Forbidden(_))
-                            || (verb == "create" && matches!(error, ApiError::NotFound(_)))) =>
-                {
+                Err(error) if self.fx.clock.elapsed() < begin + limit => {
                     tracing::debug!(verb, resource = resource.plural, name, %error, "trying again");
                 }
                 Err(source) => {
@@ -509,7 +511,9 @@ impl<'a> Executor<'a> {
                         "the ClusterRoleBinding {name} is missing and {file} does not exist to create it"
                     )));
                 }
-                Err(error) if self.fx.clock.elapsed() >= end => {
+                Err(error)
+                    if self.fx.clock.elapsed() >= end || matches!(error, ApiError::Unauthorized { .. }) =>
+                {
                     return Err(failed(format!("unable to create ClusterRoleBinding: {error}")));
                 }
                 Err(error) => tracing::debug!(%error, "binding the administrators: trying again"),
@@ -522,6 +526,9 @@ impl<'a> Executor<'a> {
 
 /// How long a component may take to end: what the kubelet gives pods that say nothing else.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How long a refusal may be that of a cluster whose roles are still being made.
+const RBAC_LIMIT: Duration = Duration::from_secs(10);
 
 /// Tries to pull one image. cmd/kubeadm/app/constants/constants.go: PullImageRetry.
 const PULL_TRIES: u32 = 5;

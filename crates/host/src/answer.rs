@@ -21,8 +21,21 @@ pub(crate) fn object_is_missing(status: u16, body: &str) -> bool {
     status == 404 && details().is_some_and(|length| length > 0)
 }
 
-/// The error of an unsuccessful answer.
+/// The error of an unsuccessful answer, other than 401: that one names the credentials, which an answer does not know.
 pub(crate) fn error(code: u16, body: &str) -> ApiError {
+    let (reason, message) = reason_and_message(code, body);
+    match (code, &*reason) {
+        (404, _) => ApiError::NotFound(message),
+        (409, "AlreadyExists") => ApiError::AlreadyExists(message),
+        (409, _) => ApiError::Conflict(message),
+        (403, _) => ApiError::Forbidden(message),
+        (422, _) => ApiError::Invalid(message),
+        _ => ApiError::Status { code, message },
+    }
+}
+
+/// What an unsuccessful answer says for machines and for people.
+pub(crate) fn reason_and_message(code: u16, body: &str) -> (String, String) {
     let parsed: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let (reason, message) = match parsed["kind"].as_str() {
         Some("Status") => {
@@ -31,16 +44,9 @@ pub(crate) fn error(code: u16, body: &str) -> ApiError {
         // A proxy in between, or a server that is not one of the API.
         _ => ("", body.trim()),
     };
-    let message: String =
+    let message =
         if message.is_empty() { format!("status {code}") } else { message.chars().take(2000).collect() };
-    match (code, reason) {
-        (404, _) => ApiError::NotFound(message),
-        (409, "AlreadyExists") => ApiError::AlreadyExists(message),
-        (409, _) => ApiError::Conflict(message),
-        (401 | 403, _) => ApiError::Forbidden(message),
-        (422, _) => ApiError::Invalid(message),
-        _ => ApiError::Status { code, message },
-    }
+    (reason.to_owned(), message)
 }
 
 #[cfg(test)]
@@ -57,7 +63,6 @@ mod tests {
         assert!(matches!(status(404, "NotFound"), ApiError::NotFound(m) if m == "why"));
         assert!(matches!(status(409, "AlreadyExists"), ApiError::AlreadyExists(_)));
         assert!(matches!(status(409, "Conflict"), ApiError::Conflict(_)));
-        assert!(matches!(status(401, "Unauthorized"), ApiError::Forbidden(_)));
         assert!(matches!(status(403, "Forbidden"), ApiError::Forbidden(_)));
         assert!(matches!(status(422, "Invalid"), ApiError::Invalid(_)));
         assert!(matches!(status(503, "ServiceUnavailable"), ApiError::Status { code: 503, .. }));

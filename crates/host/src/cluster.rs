@@ -181,7 +181,13 @@ impl KubeApi {
             Ok((status, _)) => tracing::trace!("{method} {server}{path} {status}"),
             Err(error) => tracing::trace!("{method} {server}{path} {error}"),
         }
-        answer
+        match answer {
+            Ok((status @ 401, body)) => Err(ApiError::Unauthorized {
+                kubeconfig: self.access.kubeconfig.path().to_owned(),
+                message: answer::reason_and_message(status, &body).1,
+            }),
+            other => other,
+        }
     }
 
     /// Sends an object and reads one.

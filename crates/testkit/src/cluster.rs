@@ -19,6 +19,8 @@ pub struct MemoryCluster {
     budget: Arc<Mutex<Option<usize>>>,
     /// The kubeconfig of administrators who may do nothing before their group is bound.
     unbound: Arc<Mutex<Option<PathBuf>>>,
+    /// What requests for objects of a kind are refused with.
+    refusal: Arc<Mutex<Option<(Resource, ApiError)>>>,
     /// What health endpoints answer.
     health: Arc<Mutex<Option<ApiError>>>,
     /// The kubeconfig of this client; empty for the tests' own.
@@ -67,6 +69,11 @@ impl MemoryCluster {
         *self.unbound.lock().expect("no test panics with the lock") = Some(kubeconfig.into());
     }
 
+    /// Has every request for objects of a kind refused.
+    pub fn refuse(&self, resource: Resource, error: ApiError) {
+        *self.refusal.lock().expect("no test panics with the lock") = Some((resource, error));
+    }
+
     /// Has health endpoints fail, or answer again.
     pub fn set_health(&self, error: Option<ApiError>) {
         *self.health.lock().expect("no test panics with the lock") = error;
@@ -77,7 +84,11 @@ impl MemoryCluster {
         Arc::new(Self { kubeconfig, ..self.clone() })
     }
 
-    fn allowed(&self) -> Result<(), ApiError> {
+    fn allowed(&self, resource: Resource) -> Result<(), ApiError> {
+        match &*self.refusal.lock().expect("no test panics with the lock") {
+            Some((refused, error)) if *refused == resource => return Err(error.clone()),
+            _ => {}
+        }
         let unbound = self.unbound.lock().expect("no test panics with the lock").clone();
         let bound = self.objects.lock().expect("no test panics with the lock").contains_key(BINDING);
         match unbound {
@@ -137,7 +148,7 @@ impl WriteCluster for MemoryCluster {
 #[async_trait]
 impl Api for MemoryCluster {
     async fn get(&self, resource: Resource, namespace: &str, name: &str) -> Result<Option<Value>, ApiError> {
-        self.allowed()?;
+        self.allowed(resource)?;
         Ok(self.object(resource, namespace, name))
     }
 
@@ -147,7 +158,7 @@ impl Api for MemoryCluster {
         namespace: &str,
         selector: &Selector,
     ) -> Result<Vec<Value>, ApiError> {
-        self.allowed()?;
+        self.allowed(resource)?;
         let objects = self.objects.lock().expect("no test panics with the lock");
         let here = |o: &Value| namespace.is_empty() || o["metadata"]["namespace"] == namespace;
         Ok(objects
@@ -166,7 +177,7 @@ impl Api for MemoryCluster {
 #[async_trait]
 impl WriteApi for MemoryCluster {
     async fn create(&self, resource: Resource, object: &Value) -> Result<Value, ApiError> {
-        self.allowed()?;
+        self.allowed(resource)?;
         let path = path_of(resource, object);
         if self.objects.lock().expect("no test panics with the lock").contains_key(&path) {
             return Err(ApiError::AlreadyExists(format!("{path} already exists")));
@@ -180,7 +191,7 @@ impl WriteApi for MemoryCluster {
     }
 
     async fn update(&self, resource: Resource, object: &Value) -> Result<Value, ApiError> {
-        self.allowed()?;
+        self.allowed(resource)?;
         let path = path_of(resource, object);
         let current = self.objects.lock().expect("no test panics with the lock").get(&path).cloned();
         let Some((_, current)) = current else {
@@ -201,7 +212,7 @@ impl WriteApi for MemoryCluster {
         name: &str,
         patch: &Value,
     ) -> Result<Value, ApiError> {
-        self.allowed()?;
+        self.allowed(resource)?;
         let path = resource.path(namespace, Some(name));
         let mut object = self
             .object(resource, namespace, name)
@@ -213,7 +224,7 @@ impl WriteApi for MemoryCluster {
     }
 
     async fn delete(&self, resource: Resource, namespace: &str, name: &str) -> Result<bool, ApiError> {
-        self.allowed()?;
+        self.allowed(resource)?;
         let path = resource.path(namespace, Some(name));
         self.wrote("DELETE", &path)?;
         Ok(self.objects.lock().expect("no test panics with the lock").remove(&path).is_some())

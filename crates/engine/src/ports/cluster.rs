@@ -21,7 +21,19 @@ pub enum ApiError {
     /// 409 with reason Conflict: somebody else changed the object meanwhile.
     #[error("{0}")]
     Conflict(String),
-    /// 401 or 403: the credentials are not accepted, or may not do this.
+    /// 401: the server does not know who is asking.
+    #[error(
+        "the API server does not accept the credentials of {} ({message}): they may be those of another cluster, or may \
+         have expired",
+        kubeconfig.display()
+    )]
+    Unauthorized {
+        /// The file with the credentials.
+        kubeconfig: PathBuf,
+        /// The server's message.
+        message: String,
+    },
+    /// 403: the server knows who is asking, who may not do this.
     #[error("{0}")]
     Forbidden(String),
     /// 422: the object is refused.
@@ -56,6 +68,7 @@ impl ApiError {
             Self::Status { code, .. } => *code == 429 || *code >= 500,
             Self::NotFound(_)
             | Self::AlreadyExists(_)
+            | Self::Unauthorized { .. }
             | Self::Forbidden(_)
             | Self::Invalid(_)
             | Self::Kubeconfig { .. } => false,

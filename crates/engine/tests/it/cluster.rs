@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::executor::block_on;
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::INIT;
-use kubeadm_engine::ports::WriteApi;
+use kubeadm_engine::ports::{ApiError, Clock, WriteApi};
 use kubeadm_engine::resource::{CONFIG_MAPS, DEPLOYMENTS, SECRETS};
 use kubeadm_engine::run::Context;
 use kubeadm_engine::spec::InitSpec;
@@ -142,6 +142,40 @@ fn patches_are_listed_once_and_applied() {
         kinds.join(" "),
         "kind: Deployment kind: ConfigMap kind: Service kind: ClusterRole kind: ClusterRoleBinding kind: ServiceAccount"
     );
+}
+
+#[test]
+fn a_refusal_is_believed_after_a_moment_and_unknown_credentials_at_once() {
+    let spec = recorded("flags-defaults");
+    let message = "User \"nobody\" cannot create resource \"configmaps\"".to_owned();
+    let unauthorized = ApiError::Unauthorized {
+        kubeconfig: "/etc/kubernetes/admin.conf".into(),
+        message: "Unauthorized".into(),
+    };
+    for (refusal, least, most) in [
+        (ApiError::Forbidden(message), 10, 12),
+        (unauthorized, 0, 0),
+        (ApiError::Unreachable("connection refused".into()), 60, 62),
+    ] {
+        let host = MemoryHost::default();
+        host.cluster.refuse(CONFIG_MAPS, refusal.clone());
+        let context = Context {
+            access: spec.access.clone(),
+            socket: String::new(),
+            api_limit: Duration::from_secs(60),
+            dry: false,
+        };
+        let only = Selection::Only { path: "upload-config/kubeadm".into(), skip: Vec::new() };
+        let effects = host.effects();
+        let outcome = block_on(kubeadm_engine::run::run(INIT, &only, &spec, &context, &effects));
+        let error = outcome.unwrap_err().to_string();
+        assert!(
+            error.ends_with(&format!("unable to create ConfigMap kube-system/kubeadm-config: {refusal}")),
+            "{error}"
+        );
+        let waited = host.machine.elapsed().as_secs();
+        assert!((least..=most).contains(&waited), "{refusal}: {waited} s");
+    }
 }
 
 /// A cluster with a CoreDNS of this version that reads this Corefile.

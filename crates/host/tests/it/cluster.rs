@@ -30,6 +30,7 @@ fn answer(seen: &Seen) -> Reply {
     match seen.line.as_str() {
         "GET /api/v1/namespaces/kube-system/configmaps/absent" => status(404, "NotFound", "absent"),
         "GET /api/v1/namespaces/kube-system/configmaps/secret" => status(403, "Forbidden", "secret"),
+        "GET /api/v1/namespaces/kube-system/configmaps/unknown" => status(401, "Unauthorized", "unknown"),
         "GET /api/v1/nodes/n" => reply(200, r#"{"kind":"Node","metadata":{"name":"n"}}"#),
         "POST /api/v1/namespaces/kube-system/configmaps" => status(409, "AlreadyExists", "c"),
         "PUT /api/v1/namespaces/kube-system/configmaps/c" => status(409, "Conflict", "c"),
@@ -51,11 +52,13 @@ async fn requests_and_answers() {
     let path = dir.path().join("admin.conf");
     kubeconfig(&path, &format!("http://{}", server.address));
     let cluster = HostCluster::new(&BTreeMap::new());
-    let api = cluster.writer(&Access::new(path));
+    let api = cluster.writer(&Access::new(path.clone()));
 
     assert_eq!(api.get(CONFIG_MAPS, "kube-system", "absent").await.unwrap(), None);
     let forbidden = api.get(CONFIG_MAPS, "kube-system", "secret").await.unwrap_err();
     assert!(matches!(&forbidden, ApiError::Forbidden(m) if m == "secret: Forbidden"), "{forbidden:?}");
+    let unauthorized = api.get(CONFIG_MAPS, "kube-system", "unknown").await.unwrap_err();
+    assert!(unauthorized.to_string().contains(path.to_str().unwrap()), "{unauthorized}");
     assert_eq!(api.get(NODES, "", "n").await.unwrap().unwrap()["metadata"]["name"], "n");
     let unknown = api.get(NODES, "", "unknown").await.unwrap_err();
     assert!(matches!(unknown, ApiError::NotFound(m) if m == "404 page not found"));
