@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use kubeadm_engine::phase::Phase;
 use kubeadm_engine::phases;
+use kubeadm_engine::renewal::MANAGED;
 use kubeadm_engine::spec::InitSpec;
 
 use crate::flags::{self, Flag};
@@ -85,6 +86,25 @@ pub enum Verb {
     ImagesList,
     /// `config images pull`
     ImagesPull,
+    /// `certs certificate-key`
+    CertificateKey,
+    /// `certs check-expiration`
+    CheckExpiration,
+    /// `certs generate-csr`
+    GenerateCsr,
+    /// `certs renew …`
+    Renew(Renewed),
+    /// `kubeconfig user`
+    KubeconfigUser,
+}
+
+/// What `certs renew` renews.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewed {
+    /// All that belongs on the node.
+    All,
+    /// The certificate of a name.
+    One(&'static str),
 }
 
 /// The kinds of `config print`.
@@ -185,8 +205,10 @@ pub fn tree() -> Node {
             )
         }
         .details("Load it into the running shell with:\n\n    source <(kubeadm completion bash)\n"),
+        certs(),
         config(),
         init(),
+        kubeconfig(),
         token(),
         Node {
             flags: vec![&flags::VERSION_OUTPUT],
@@ -200,6 +222,58 @@ pub fn tree() -> Node {
         },
     ];
     root
+}
+
+/// cmd/kubeadm/app/cmd/certs.go, 1.37.
+fn certs() -> Node {
+    let renew = |name, about, what| {
+        Node::new(name, about, Verb::Renew(what))
+            .flags(&["cert-dir", "config", "kubeconfig", "restart"])
+            .details("Renewals run unconditionally, whatever time is left. They need the authority and its key on this node, \
+                but neither a running cluster nor a configuration: what the certificate that exists says is kept.\n")
+    };
+    let mut each: Vec<Node> =
+        MANAGED.iter().map(|item| renew(item.name, item.long_name, Renewed::One(item.name))).collect();
+    each.insert(0, renew("all", "Renew all available certificates", Renewed::All));
+    let group = Node::group(
+        "certs",
+        "Commands related to handling Kubernetes certificates",
+        vec![
+            Node::new("certificate-key", "Generate certificate keys", Verb::CertificateKey).details(
+                "Prints a random key that can be used with the \"init\" command to upload certificates.\n",
+            ),
+            Node::new(
+                "check-expiration",
+                "Check certificates expiration for a Kubernetes cluster",
+                Verb::CheckExpiration,
+            )
+            .flags(&["cert-dir", "config", "kubeconfig"])
+            .and(&STRUCTURED),
+            Node {
+                flags: vec![&flags::CSR_CERT_DIR],
+                ..Node::new(
+                    "generate-csr",
+                    "Generate keys and certificate signing requests",
+                    Verb::GenerateCsr,
+                )
+            }
+            .and(&["config", "kubeconfig-dir"])
+            .details("For an authority that is kept elsewhere: nothing that exists is replaced.\n"),
+            Node::group("renew", "Renew certificates for a Kubernetes cluster", each),
+        ],
+    );
+    Node { aliases: &["certificates"], ..group }
+}
+
+/// cmd/kubeadm/app/cmd/kubeconfig.go, 1.37.
+fn kubeconfig() -> Node {
+    let user = Node {
+        flags: vec![&flags::USER_TOKEN],
+        ..Node::new("user", "Output a kubeconfig file for an additional user", Verb::KubeconfigUser)
+    }
+    .and(&["client-name", "config", "org", "validity-period"])
+    .details("Nothing is created in the cluster: the user has the rights that are given to its name and organizations.\n");
+    Node { children: vec![user], ..Node::new("kubeconfig", "Kubeconfig file utilities", Verb::Help) }
 }
 
 fn config() -> Node {

@@ -47,6 +47,11 @@ impl CommandError {
         Self { source: Box::new(source), ..self }
     }
 
+    /// The error line, without its beginning.
+    pub fn message(&self) -> String {
+        self.source.to_string()
+    }
+
     /// Puts a report before the error line.
     pub fn report(mut self, text: impl Into<String>) -> Self {
         self.reports.push(text.into());

@@ -87,6 +87,20 @@ pub static VERSION_OUTPUT: Flag = Flag {
     short: Some('o'),
     ..flag("output", String, "", "Output format; available options are 'yaml', 'json' and 'short'.")
 };
+/// Directory of `certs generate-csr`: none by default, since its configuration names one.
+pub static CSR_CERT_DIR: Flag = flag(
+    "cert-dir",
+    String,
+    "",
+    "The path where to save the keys and certificate signing requests. If not set, the certificatesDir of the configuration.",
+);
+/// Token of `kubeconfig user`, which is any bearer token.
+pub static USER_TOKEN: Flag = flag(
+    "token",
+    String,
+    "",
+    "The token that should be used as the authentication mechanism for this kubeconfig, instead of client certificates",
+);
 
 /// Every other flag, by name.
 pub static CATALOGUE: &[Flag] = &[
@@ -132,6 +146,12 @@ pub static CATALOGUE: &[Flag] = &[
         String,
         "",
         "Key used to encrypt the control-plane certificates in the kubeadm-certs Secret: a hex encoded AES key of 32 bytes.",
+    ),
+    flag(
+        "client-name",
+        String,
+        "",
+        "The name of user. It will be used as the CN if client certificates are created",
     ),
     flag(
         "component-configs",
@@ -209,6 +229,12 @@ pub static CATALOGUE: &[Flag] = &[
         "",
         "Path to the kubeadm config file that is using an old API version and should be converted. This flag is mandatory.",
     ),
+    flag(
+        "org",
+        Strings,
+        "",
+        "The organizations of the client certificate. It will be used as the O if client certificates are created",
+    ),
     Flag { short: Some('o'), ..flag("output", String, "text", "Output format. One of: text|json|yaml.") },
     flag(
         "patches",
@@ -229,6 +255,12 @@ pub static CATALOGUE: &[Flag] = &[
         "Instead of printing only the token, print the full 'kubeadm join' flag needed to join the cluster using the token.",
     ),
     flag("print-manifest", Bool, "", "Print the addon manifests to STDOUT instead of installing them"),
+    flag(
+        "restart",
+        Bool,
+        "",
+        "Restart the static Pods of this node that run with renewed certificates, one after the other, and wait for each.",
+    ),
     extra_args(
         "scheduler-extra-args",
         "ClusterConfiguration.scheduler.extraArgs",
@@ -284,6 +316,12 @@ pub static CATALOGUE: &[Flag] = &[
         Strings,
         "signing,authentication",
         "Describes the ways in which this token can be used. You can pass --usages multiple times or provide a comma separated list of options. Valid options: [signing,authentication]",
+    ),
+    flag(
+        "validity-period",
+        Duration,
+        "8760h0m0s",
+        "The validity period of the client certificate. It is an offset from the current time.",
     ),
 ];
 

@@ -7,10 +7,12 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod cli;
+mod columns;
 mod commands;
 pub mod error;
 pub mod flags;
 pub mod help;
+mod known;
 mod logging;
 mod output;
 pub mod parse;

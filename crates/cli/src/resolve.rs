@@ -51,7 +51,26 @@ pub(crate) fn init(flags: &Values, needs: Needs, session: &Session) -> Result<Re
         select(INIT, &Selection::Skip(skip.clone()))?;
         unsupported::check(&loaded.config.cluster)?;
         let spec = complete(flags, loaded, session, &mut notices)?;
+        // Looks at the real host even in a dry run.
+        external_ca::validate(&spec, Executor::new(&spec.context(), &session.fx).view())?;
         Ok(Resolved { spec, skip })
+    });
+    session.tell(&notices);
+    resolved
+}
+
+/// Resolves the spec of `certs generate-csr`: that of `init`, but nothing is looked up on the network, and what an
+/// external authority still has to sign need not be there.
+pub(crate) fn signing_requests(flags: &Values, session: &Session) -> Result<InitSpec, CommandError> {
+    let mut notices = Vec::new();
+    let needs = Needs { version: false, runtime: false };
+    let resolved = load(flags, needs, session, &mut notices).and_then(|mut loaded| {
+        // The folder may be given beside a file.
+        if flags.given("cert-dir") {
+            loaded.config.cluster.certificates_dir = flags.text("cert-dir");
+        }
+        loaded.config.init.dry_run = false;
+        complete(flags, loaded, session, &mut notices)
     });
     session.tell(&notices);
     resolved
@@ -171,8 +190,6 @@ fn complete(
         // The address that was advertised may not be served yet; the one on this host is.
         spec.access.server = Some(spec.local_endpoint());
     }
-    // Looks at the real host even in a dry run.
-    external_ca::validate(&spec, Executor::new(&spec.context(), fx).view())?;
     Ok(spec)
 }
 

@@ -10,6 +10,7 @@ use kubeadm_config::error::{Notice, Severity};
 use kubeadm_engine::ports::{Effects, HttpGet, HttpTrust};
 use kubeadm_host::keys::KeyPool;
 use kubeadm_host::output::HostOutput;
+use kubeadm_release::Release;
 use tokio::runtime::Runtime;
 
 use crate::error::CommandError;
@@ -48,6 +49,27 @@ impl Session {
                 Severity::Info(1..4) => tracing::debug!("{text}"),
                 Severity::Info(_) => tracing::trace!("{text}"),
             }
+        }
+    }
+
+    /// The socket of the container runtime of this node: what its kubelet is told, else the one that answers.
+    pub(crate) fn kubelets_socket(&self) -> Result<String, CommandError> {
+        if let Some(socket) = kubeadm_engine::kubelet::runtime_socket(&*self.fx.files) {
+            return Ok(socket);
+        }
+        let known = Release::newest().kubelet.sockets.known;
+        let found: Vec<&str> =
+            known.iter().copied().filter(|socket| self.fx.runtimes.answers(socket)).collect();
+        match found.as_slice() {
+            [one] => Ok((*one).to_owned()),
+            [] => Err(CommandError::new(format!(
+                "cannot tell the container runtime of this node: no file of the kubelet names its socket, and nobody answers at {}",
+                known.join(", ")
+            ))),
+            many => Err(CommandError::new(format!(
+                "cannot tell the container runtime of this node: no file of the kubelet names its socket, and several answer: {}",
+                many.join(", ")
+            ))),
         }
     }
 

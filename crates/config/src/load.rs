@@ -122,24 +122,7 @@ pub fn init_from_documents(
     notices: &mut Vec<Notice>,
 ) -> Result<Loaded<InitConfig>, ConfigError> {
     documents.say_ignored(&INIT_KINDS, notices);
-    if !documents.has(&INIT_KINDS) {
-        return Err(ConfigError::Missing {
-            wanted: "InitConfiguration or ClusterConfiguration kind was",
-            where_: "configuration file",
-        });
-    }
-    let mut config = InitConfig::default();
-    let api = if let Some(Decoded { value, api }) = documents.master()? {
-        (config.init, config.cluster) = (value.init, value.cluster);
-        api
-    } else {
-        let cluster = documents.decode(Kind::Cluster, api::cluster)?;
-        let init = documents.decode(Kind::Init, api::init)?;
-        let api = cluster.as_ref().map(|d| d.api).or(init.as_ref().map(|d| d.api)).unwrap_or(Api::V1Beta4);
-        config.cluster = cluster.map(|d| d.value).unwrap_or_default();
-        config.init = init.map(|d| d.value).unwrap_or_default();
-        api
-    };
+    let (mut config, api) = decode_init(documents)?;
     if !since(api, Api::V1Beta4)
         && let Some(timeout) = config.cluster.api_server.timeout_for_control_plane
     {
@@ -149,6 +132,32 @@ pub fn init_from_documents(
     loaded.components = documents.components()?;
     components::check(&loaded.components, &loaded.release, options.reading, notices)?;
     Ok(loaded)
+}
+
+/// Reads the configuration of `init` as it is written: nothing is filled in, looked up or held against a release. For
+/// what must work for a cluster of any minor, and needs to know what was said and what was not.
+pub fn init_as_written(source: Source<'_>, notices: &mut Vec<Notice>) -> Result<InitConfig, ConfigError> {
+    let documents = Documents::read(source.text, source.name, Reading::default(), notices)?;
+    documents.say_ignored(&INIT_KINDS, notices);
+    Ok(decode_init(&documents)?.0)
+}
+
+/// The configuration of `init` and the API it is written in.
+fn decode_init(documents: &Documents) -> Result<(InitConfig, Api), ConfigError> {
+    if !documents.has(&INIT_KINDS) {
+        return Err(ConfigError::Missing {
+            wanted: "InitConfiguration or ClusterConfiguration kind was",
+            where_: "configuration file",
+        });
+    }
+    if let Some(Decoded { value, api }) = documents.master()? {
+        return Ok((InitConfig { init: value.init, cluster: value.cluster }, api));
+    }
+    let cluster = documents.decode(Kind::Cluster, api::cluster)?;
+    let init = documents.decode(Kind::Init, api::init)?;
+    let api = cluster.as_ref().map(|d| d.api).or(init.as_ref().map(|d| d.api)).unwrap_or(Api::V1Beta4);
+    let init = init.map(|d| d.value).unwrap_or_default();
+    Ok((InitConfig { init, cluster: cluster.map(|d| d.value).unwrap_or_default() }, api))
 }
 
 fn complete_init(

@@ -5,8 +5,10 @@
 
 pub mod accounts;
 pub mod addons;
+pub mod csr;
 pub mod diagnose;
 pub mod dryrun;
+pub mod kubelet;
 pub mod manifests;
 pub mod objects;
 pub mod patches;

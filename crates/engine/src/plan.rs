@@ -106,9 +106,9 @@ pub enum Action {
     /// Writes a certificate and its key as a pair, together: the key gets its name first, so that a new certificate
     /// never lacks its key.
     WritePair {
-        /// The key, or both halves of a key pair.
+        /// The key, also of a key pair, or inside of a kubeconfig.
         key: NewFile,
-        /// The certificate.
+        /// The certificate, the public key or the signing request.
         certificate: NewFile,
     },
     /// Gives files to the user a component runs as.

@@ -1,10 +1,12 @@
 //! One module per verb. A verb starts what it needs itself: `version` and `token generate` read no file and
 //! build no client.
 
+mod certs;
 mod completion;
 mod config;
 mod config_images;
 mod init;
+mod kubeconfig;
 mod token;
 mod token_table;
 pub(crate) mod version;
@@ -43,6 +45,11 @@ pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
         Verb::ConfigMigrate => config::migrate(call),
         Verb::ImagesList => config_images::list(call),
         Verb::ImagesPull => config_images::pull(call),
+        Verb::CertificateKey => certs::certificate_key(),
+        Verb::CheckExpiration => certs::check_expiration(call),
+        Verb::GenerateCsr => certs::generate_csr(call),
+        Verb::Renew(what) => certs::renew(call, *what),
+        Verb::KubeconfigUser => kubeconfig::user(call),
     }
 }
 

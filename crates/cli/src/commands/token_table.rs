@@ -6,6 +6,7 @@ use kubeadm_engine::objects::tokens::secret_name;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::columns::aligned;
 use crate::structured::API_VERSION;
 
 /// A token of the cluster.
@@ -114,7 +115,7 @@ fn decode(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
     base64::engine::general_purpose::STANDARD.decode(text)
 }
 
-/// Least width of each column, as upstream pads them; three blanks between columns.
+/// Least width of each column, as upstream pads them.
 const WIDTHS: [usize; 5] = [10, 9, 10, 22, 56];
 const TITLES: [&str; 6] = ["TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS"];
 
@@ -125,20 +126,7 @@ pub(crate) fn table(tokens: &[Listed], now: Timestamp) -> String {
     }
     let rows: Vec<[String; 6]> =
         [TITLES.map(str::to_owned)].into_iter().chain(tokens.iter().map(|t| t.cells(now))).collect();
-    let width = |column: usize| {
-        let widest = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-        widest.max(WIDTHS[column]) + 3
-    };
-    let widths: Vec<usize> = (0..WIDTHS.len()).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        for (cell, width) in row.iter().zip(&widths) {
-            text += &format!("{cell:<width$}");
-        }
-        text += &row[5];
-        text.push('\n');
-    }
-    text
+    aligned(&rows, &WIDTHS)
 }
 
 /// A time in one unit. apimachinery: `duration.ShortHumanDuration`.

@@ -1,4 +1,5 @@
-//! An API server of one resource: Secrets in `kube-system`, over plain HTTP, in memory.
+//! An API server of two resources: Secrets in `kube-system` and its ConfigMap `kubeadm-config`, over plain HTTP, in
+//! memory.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -14,6 +15,9 @@ pub(crate) struct ApiServer {
     port: u16,
     secrets: Arc<Mutex<BTreeMap<String, Value>>>,
 }
+
+/// Under this name among the Secrets: the ConfigMap.
+const CONFIG: &str = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config";
 
 impl ApiServer {
     pub(crate) fn start() -> Self {
@@ -38,6 +42,14 @@ impl ApiServer {
              certificate-authority: {ca}\n",
             self.port
         )
+    }
+
+    /// Has the cluster keep a ClusterConfiguration.
+    pub(crate) fn keep(&self, configuration: &str) {
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "kubeadm-config", "namespace": "kube-system"},
+            "data": {"ClusterConfiguration": configuration}});
+        self.put(CONFIG, map);
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -95,6 +107,10 @@ fn handle(
         ("404 Not Found", status)
     };
     match (method, name.as_deref()) {
+        ("GET", None) if path == CONFIG => match secrets.get(CONFIG) {
+            Some(map) => ("200 OK", map.clone()),
+            None => missing("kubeadm-config"),
+        },
         ("GET", Some("")) => {
             assert!(target.contains("fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"), "{target}");
             let items: Vec<&Value> = secrets.values().collect();

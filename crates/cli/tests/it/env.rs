@@ -73,7 +73,11 @@ impl TestEnv {
 
     /// Runs kubeadm.
     pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        let output = Command::new(env!("CARGO_BIN_EXE_kubeadm"))
+        self.command(env!("CARGO_BIN_EXE_kubeadm"), args)
+    }
+
+    fn command<S: AsRef<std::ffi::OsStr>>(&self, program: &str, args: impl IntoIterator<Item = S>) -> Ran {
+        let output = Command::new(program)
             .args(args)
             .env_clear()
             .env("PATH", self.root.path().join("bin"))
@@ -87,6 +91,19 @@ impl TestEnv {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Runs kubeadm in another root, as root there: in a namespace of its own where this is not root's process.
+    pub(crate) fn line_in(&self, root: &Path, line: &str) -> Ran {
+        use std::os::unix::fs::MetadataExt as _;
+        let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+        let program = env!("CARGO_BIN_EXE_kubeadm");
+        let mut words: Vec<&str> =
+            if is_root { vec![program] } else { vec!["/usr/bin/unshare", "-r", program] };
+        let root = root.display().to_string();
+        words.extend(["--rootfs", &root]);
+        words.extend(line.split_whitespace());
+        self.command(words[0], &words[1..])
     }
 
     /// Runs kubeadm with words of a line.

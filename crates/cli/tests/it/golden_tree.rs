@@ -7,9 +7,24 @@ use kubeadm_cli::flags::{self, Flag, Kind};
 use serde_json::Value;
 
 /// Commands that come with later work.
-const ABSENT: &[&str] = &["certs", "join", "kubeconfig", "reset", "upgrade"];
-/// Commands that the recorded binary does not list.
-const UNLISTED: &[&str] = &["help"];
+const ABSENT: &[&str] = &["join", "reset", "upgrade"];
+/// Commands that the recorded binary does not list, or the recording left out because of the dot in their names.
+const UNLISTED: &[&str] =
+    &["help", "admin.conf", "controller-manager.conf", "scheduler.conf", "super-admin.conf"];
+/// Flags that only this kubeadm has. docs/differences.md tells of each.
+const OUR_OWN: &[(&str, &str)] = &[("kubeadm certs renew ", "restart")];
+
+#[test]
+fn commands_are_known_by_their_other_names() {
+    let root = tree();
+    let renew = root.child("certificates").unwrap().child("renew").unwrap();
+    // The names the recording left out.
+    let one = |name: &str| renew.child(name).unwrap();
+    for name in UNLISTED.iter().filter(|name| name.ends_with(".conf")) {
+        assert_eq!(one(name).flags, one("apiserver").flags, "{name}");
+    }
+    assert_eq!(renew.children.len(), 12);
+}
 
 #[test]
 fn every_command_has_the_recorded_flags() {
@@ -34,6 +49,7 @@ fn compare(node: &Node, path: &str, recorded: &BTreeMap<String, Value>, seen: &m
         ours.extend([&flags::ROOTFS, &flags::V, &flags::VMODULE]);
     }
     ours.retain(|f| f.deprecated.is_none());
+    ours.retain(|f| !OUR_OWN.iter().any(|(command, flag)| path.starts_with(command) && *flag == f.name));
     ours.sort_by_key(|f| f.name);
     let ours: Vec<Value> = ours.into_iter().map(as_recorded).collect();
     let mut theirs = wanted["flags"].as_array().unwrap().clone();

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, missing_docs)]
 
 mod api;
+mod certs;
 mod env;
 mod golden_commands;
 mod golden_tree;

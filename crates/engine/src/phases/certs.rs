@@ -15,6 +15,7 @@ use kubeadm_pki::inventory::{
     CertificateSpec, Dates, InventoryFacts, SERVICE_ACCOUNT_BASE, SanInputs, SanKind,
 };
 use kubeadm_pki::{CertForm, IssueError, KeyError, PrivateKey, Sans, Usage, issue, self_signed_ca};
+use kubeadm_release::Release;
 use kubeadm_release::facts::certificates::{Administrators, AuthorityNames};
 
 use super::PhaseError;
@@ -138,7 +139,12 @@ pub(crate) fn inventory_facts(spec: &InitSpec) -> InventoryFacts {
 }
 
 pub(crate) fn form(spec: &InitSpec) -> CertForm {
-    let facts = &spec.release.certificates;
+    form_of(&spec.release)
+}
+
+/// How a release makes certificates.
+pub fn form_of(release: &Release) -> CertForm {
+    let facts = &release.certificates;
     CertForm {
         random_ca_serial: facts.random_authority_serial,
         ca_san: facts.authority_dns_name,
@@ -264,16 +270,7 @@ fn leaf(
     let ca = authority(spec, view, parent)?;
     let now = view.clock.started();
     let names = sans(spec, item.sans)?;
-    let mut steps: Vec<Step> = names
-        .rejected()
-        .iter()
-        .map(|name| {
-            Step::warn(format!(
-                "[certificates] WARNING: '{name}' was not added to the '{}.crt' SAN, because it is not a valid IP or RFC-1123 compliant DNS entry",
-                item.base
-            ))
-        })
-        .collect();
+    let mut steps = rejected(item, &names);
     let form = form(spec);
     let dates = Dates { now, period_seconds: period(spec), ca: Some(&ca.certificate) };
     let request = item.request(&inventory_facts(spec), form, spec.node_name(), names, dates);
@@ -335,8 +332,19 @@ const DAY: i64 = 24 * 60 * 60;
 /// How long a leaf is valid where nothing says otherwise, in seconds.
 pub(crate) const YEAR: i64 = 365 * DAY;
 
+/// Warnings of names that no certificate can be for.
+pub(crate) fn rejected(item: &CertificateSpec, names: &Sans) -> Vec<Step> {
+    let warning = |name: &String| {
+        Step::warn(format!(
+            "[certificates] WARNING: '{name}' was not added to the '{}.crt' SAN, because it is not a valid IP or RFC-1123 compliant DNS entry",
+            item.base
+        ))
+    };
+    names.rejected().iter().map(warning).collect()
+}
+
 /// Names and addresses a certificate is for.
-fn sans(spec: &InitSpec, kind: SanKind) -> Result<Sans, CertsError> {
+pub(crate) fn sans(spec: &InitSpec, kind: SanKind) -> Result<Sans, CertsError> {
     let networking = &spec.cluster.networking;
     let etcd = spec.cluster.etcd.local.clone().unwrap_or_default();
     let host = parse_endpoint(&spec.cluster.control_plane_endpoint).map(|(host, _)| host).unwrap_or_default();

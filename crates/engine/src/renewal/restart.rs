@@ -25,17 +25,17 @@ pub struct Affected {
     manifest: PathBuf,
 }
 
-/// Why static pods are not restarted. Nothing has been stopped then.
+/// Why static pods cannot be restarted.
 #[derive(Debug, thiserror::Error)]
 pub enum RestartError {
     /// Nobody would start them again.
     #[error(
-        "the static Pods were not restarted: the kubelet does not run, and would not start them again; start it (`systemctl start kubelet`), then restart them"
+        "cannot restart static Pods: the kubelet does not run and would not start them again; start it (`systemctl start kubelet`), or renew without --restart"
     )]
     NoKubelet,
     /// Nobody could tell whether it is back.
     #[error(
-        "the static Pods were not restarted: {} names no liveness probe over HTTP to see {component} come back by",
+        "cannot restart static Pods: {} names no liveness probe over HTTP that would tell when {component} is back; renew without --restart",
         manifest.display()
     )]
     NoProbe {

@@ -1,0 +1,110 @@
+//! What is known of a cluster's configuration to commands that must work without it: that of a file, that which a
+//! cluster keeps if it answers soon, or nothing. It is taken as it is written, so that no minor is refused, and what
+//! is not said can be told from what is.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use kubeadm_config::load::{InitConfig, Source, init_as_written};
+use kubeadm_engine::objects::KUBE_SYSTEM;
+use kubeadm_engine::objects::config_maps::KUBEADM_CONFIG;
+use kubeadm_engine::ports::Access;
+use kubeadm_engine::resource::CONFIG_MAPS;
+use kubeadm_engine::spec::{KUBERNETES, Layout};
+use kubeadm_pki::KeyAlgorithm;
+
+use crate::error::CommandError;
+use crate::session::Session;
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The file given with `--config`.
+    File,
+    /// The cluster.
+    Cluster,
+    /// Nowhere: nothing is known.
+    Nowhere,
+}
+
+/// A configuration as far as it is known.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) origin: Origin,
+    pub(crate) config: InitConfig,
+}
+
+/// How long the cluster may take to answer. Whoever renews certificates often does so because it does not.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Known {
+    /// Reads the file, if there is one.
+    pub(crate) fn of_file(path: &str, session: &Session) -> Result<Option<Self>, CommandError> {
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let text = session.read_config(path)?;
+        let config = as_written(&text, path, session)?;
+        Ok(Some(Self { origin: Origin::File, config }))
+    }
+
+    /// Asks the cluster that a kubeconfig leads to; an error says why there is no answer. `None` if there is no such
+    /// file.
+    pub(crate) fn of_cluster(
+        kubeconfig: &Path,
+        session: &Session,
+        asking: impl FnOnce(),
+    ) -> Option<Result<Self, CommandError>> {
+        session.fx.files.exists(kubeconfig).then(|| {
+            asking();
+            let text = session.block_on(fetch(kubeconfig, session)).map_err(CommandError::new)?;
+            let config = as_written(&text, KUBEADM_CONFIG, session)?;
+            Ok(Self { origin: Origin::Cluster, config })
+        })
+    }
+
+    /// Nothing.
+    pub(crate) fn nothing() -> Self {
+        Self { origin: Origin::Nowhere, config: InitConfig::default() }
+    }
+
+    /// Where certificates and kubeconfig files are.
+    pub(crate) fn layout(&self) -> Layout {
+        let pki = match self.config.cluster.certificates_dir.as_str() {
+            "" => Path::new(KUBERNETES).join("pki"),
+            given => PathBuf::from(given),
+        };
+        Layout { pki, kubeconfigs: KUBERNETES.into(), landing: None }
+    }
+
+    /// The algorithm of new keys, if the configuration says one.
+    pub(crate) fn algorithm(&self) -> Result<Option<KeyAlgorithm>, CommandError> {
+        match self.config.cluster.encryption_algorithm.as_str() {
+            "" => Ok(None),
+            name => Ok(Some(name.parse().map_err(|e| CommandError::from(e).prefix("encryptionAlgorithm"))?)),
+        }
+    }
+}
+
+fn as_written(text: &str, name: &str, session: &Session) -> Result<InitConfig, CommandError> {
+    let mut notices = Vec::new();
+    let config = init_as_written(Source { text, name }, &mut notices);
+    session.tell(&notices);
+    Ok(config?)
+}
+
+/// The text of the configuration that the cluster keeps.
+async fn fetch(kubeconfig: &Path, session: &Session) -> Result<String, String> {
+    let api = session.fx.cluster.reader(&Access::new(kubeconfig));
+    let asked = api.get(CONFIG_MAPS, KUBE_SYSTEM, KUBEADM_CONFIG);
+    let map = match select(asked, session.fx.clock.pause(PATIENCE)).await {
+        Either::Left((answer, _)) => answer.map_err(|e| e.to_string())?,
+        Either::Right(_) => return Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
+    };
+    let map = map.ok_or_else(|| format!("the ConfigMap {KUBE_SYSTEM}/{KUBEADM_CONFIG} does not exist"))?;
+    let text =
+        ["ClusterConfiguration", "MasterConfiguration"].iter().find_map(|key| map["data"][*key].as_str());
+    text.map(str::to_owned)
+        .ok_or_else(|| format!("the ConfigMap {KUBE_SYSTEM}/{KUBEADM_CONFIG} holds no configuration"))
+}

@@ -1,0 +1,60 @@
+//! What the files of this node's kubelet tell of it. They are the node's own, so they need no cluster and no
+//! configuration.
+
+use std::path::Path;
+
+use crate::phases::kubelet_start::{config_file, env_file};
+use crate::ports::Files;
+use crate::spec::KUBELET;
+
+/// The socket of the container runtime that the kubelet speaks to, where a file names it. A flag counts before the
+/// node's own configuration (since 1.34), and that before the cluster's.
+pub fn runtime_socket(files: &dyn Files) -> Option<String> {
+    let text = |path: &Path| String::from_utf8(files.read(path).ok()??).ok();
+    let flag = text(&env_file()).and_then(|env| flag(&env, "--container-runtime-endpoint"));
+    let field = |path: &Path| {
+        let config = kubeadm_yaml::parse_value(&text(path)?, &path.display().to_string()).ok()?;
+        config["containerRuntimeEndpoint"].as_str().filter(|socket| !socket.is_empty()).map(str::to_owned)
+    };
+    flag.or_else(|| field(&Path::new(KUBELET).join("instance-config.yaml"))).or_else(|| field(&config_file()))
+}
+
+/// The value of a flag in `KUBELET_KUBEADM_ARGS="--a=b --c d"`.
+fn flag(env: &str, name: &str) -> Option<String> {
+    let mut words = env.split(|c: char| c.is_whitespace() || c == '"').filter(|word| !word.is_empty());
+    let mut found = None;
+    while let Some(word) = words.next() {
+        let word = word.strip_prefix("KUBELET_KUBEADM_ARGS=").unwrap_or(word);
+        match word.strip_prefix(name) {
+            Some("") => found = words.next(),
+            Some(rest) => found = rest.strip_prefix('=').or(found),
+            None => {}
+        }
+    }
+    found.filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_found_in_either_form() {
+        let of = |env: &str| flag(env, "--container-runtime-endpoint");
+        let socket = Some("unix:///run/containerd/containerd.sock".to_owned());
+        assert_eq!(
+            of(
+                "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/containerd/containerd.sock --v=2\"\n"
+            ),
+            socket
+        );
+        assert_eq!(
+            of(
+                "KUBELET_KUBEADM_ARGS=\"--v=2 --container-runtime-endpoint unix:///run/containerd/containerd.sock\""
+            ),
+            socket
+        );
+        assert_eq!(of("KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint-x=1\"\n"), None);
+        assert_eq!(of(""), None);
+    }
+}
