@@ -124,7 +124,7 @@ fn look(item: &'static Managed, settings: &Settings, view: View<'_>) -> Result<F
 /// The dates of the new certificate: for the period of the configuration, or as long as the old one was valid.
 fn validity(old: &Certificate, ca: &Certificate, settings: &Settings, view: View<'_>) -> Validity {
     let started = view.clock.started();
-    let not_before = later(started, -Release::newest().certificates.back_dated_seconds.unwrap_or(0));
+    let not_before = later(started, -back_dated());
     let not_after = match settings.period_seconds {
         Some(period) => later(started, period),
         None => later(not_before, length(old, ca, settings, view)),
@@ -140,14 +140,19 @@ fn validity(old: &Certificate, ca: &Certificate, settings: &Settings, view: View
 fn length(old: &Certificate, ca: &Certificate, settings: &Settings, view: View<'_>) -> i64 {
     let span = span(old);
     if tells(old, ca) || span <= 0 {
-        return if span > 0 { span } else { YEAR };
+        return if span > 0 { span } else { YEAR + back_dated() };
     }
     let told = settings.certificates(view.files).into_iter().filter_map(|item| {
         let ca = super::authority(item.authority(), &settings.layout, view).ok()??;
         let kept = Kept::read(item, &settings.layout, view.files).ok()??;
         tells(&kept.certificate, &ca.certificate).then(|| self::span(&kept.certificate))
     });
-    span.min(told.max().unwrap_or(YEAR))
+    span.min(told.max().unwrap_or(YEAR + back_dated()))
+}
+
+/// How long before its making a certificate begins: new ones are dated as the newest release does.
+fn back_dated() -> i64 {
+    Release::newest().certificates.back_dated_seconds.unwrap_or(0)
 }
 
 fn tells(certificate: &Certificate, ca: &Certificate) -> bool {
