@@ -21,6 +21,7 @@ mod form;
 pub mod images;
 pub mod load;
 pub mod names;
+pub mod stored;
 pub mod token;
 pub mod types;
 mod url;

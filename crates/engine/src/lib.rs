@@ -23,5 +23,6 @@ pub mod rootless;
 pub mod run;
 pub mod spec;
 pub mod static_pods;
+pub mod stored;
 pub mod unsupported;
 pub mod wait;

@@ -1,0 +1,118 @@
+//! The configuration that a cluster keeps of itself, read back for one of its nodes.
+//!
+//! It was validated when it was stored, by whichever kubeadm made the cluster; here it is completed for its release
+//! and nothing more. Source: app/util/config/cluster.go (getInitConfigurationFromCluster, v1.37).
+
+use kubeadm_release::{Reference, Release};
+
+use crate::api::{self, Kind};
+use crate::defaults;
+use crate::documents::{Decoded, Documents, Reading};
+use crate::error::{ConfigError, Notice, Placed};
+use crate::form;
+use crate::load::{InitConfig, Loaded};
+use crate::types::InitConfiguration;
+use crate::version;
+
+/// What the cluster keeps: the texts of its ConfigMaps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredTexts {
+    /// `ClusterConfiguration` (or `MasterConfiguration`) of `kubeadm-config`.
+    pub cluster: String,
+    /// `kubelet` of `kubelet-config`.
+    pub kubelet: Option<String>,
+    /// `config.conf` of `kube-proxy`.
+    pub kube_proxy: Option<String>,
+}
+
+/// The source that stands in messages.
+const NAME: &str = "ConfigMap kube-system/kubeadm-config";
+
+/// Reads what a cluster keeps, for a node that is described by `init`.
+///
+/// # Errors
+/// A text that is no configuration, or a version whose facts this build does not have.
+pub fn load(
+    texts: &StoredTexts,
+    init: InitConfiguration,
+    notices: &mut Vec<Notice>,
+) -> Result<Loaded<InitConfig>, ConfigError> {
+    let reading = Reading { strict: false, allow_experimental: true };
+    let documents = Documents::read(&texts.cluster, NAME, reading, notices)?;
+    let (mut cluster, api) = match documents.master()? {
+        Some(Decoded { value, api }) => (value.cluster, api),
+        None => match documents.decode(Kind::Cluster, api::cluster)? {
+            Some(Decoded { value, api }) => (value, api),
+            None => {
+                return Err(ConfigError::Missing { wanted: "ClusterConfiguration kind was", where_: NAME });
+            }
+        },
+    };
+    let version = match version::parse(&cluster.kubernetes_version)? {
+        Reference::Exact { version, .. } => version,
+        // kubeadm stores what a label stood for, so this one was written by hand.
+        Reference::Label { .. } => {
+            let text =
+                format!("kubernetesVersion: expected a version, found {:?}", cluster.kubernetes_version);
+            let place = documents.place("kubernetesVersion");
+            return Err(ConfigError::Conversion(Placed { place, text }));
+        }
+    };
+    let release = Release::of(&version)?;
+    defaults::cluster(&mut cluster, &release);
+    form::settle(&mut cluster, Some(api), &release, &version).map_err(
+        |form::NoCounterpart { path, text }| {
+            ConfigError::Conversion(Placed { place: documents.place(path), text })
+        },
+    )?;
+    defaults::control_plane_endpoint(&mut cluster.control_plane_endpoint, init.local_api_endpoint.bind_port)?;
+    let mut components = documents.components()?;
+    for (name, text) in [("kubelet-config", &texts.kubelet), ("kube-proxy", &texts.kube_proxy)] {
+        let Some(text) = text else { continue };
+        let name = format!("ConfigMap kube-system/{name}");
+        components.extend(Documents::read(text, &name, reading, notices)?.components()?);
+    }
+    Ok(Loaded { config: InitConfig { init, cluster }, version, release, components })
+}
+
+/// The key of `kubeadm-config` that holds the cluster, by age of its API.
+pub fn keys() -> [&'static str; 2] {
+    [Kind::Cluster.name(), Kind::Master.name()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::write::{self, Components};
+    use kubeadm_release::facts::config_api::Api;
+
+    #[test]
+    fn what_was_stored_comes_back() {
+        for minor in [12, 13, 36, 37] {
+            let release = Release::of(&kubeadm_release::Version::new(1, minor, 0)).unwrap();
+            let mut config = InitConfig::default();
+            config.cluster.kubernetes_version = format!("v1.{minor}.3");
+            config.cluster.control_plane_endpoint = "api.example.com:6443".into();
+            config.cluster.networking.pod_subnet = "10.9.0.0/16".into();
+            defaults::cluster(&mut config.cluster, &release);
+            let stored = write::stored(&config, &release, Components::default());
+            let cluster = stored.iter().find(|(key, _)| keys().contains(key)).unwrap().1.clone();
+            let texts = StoredTexts { cluster, ..StoredTexts::default() };
+            let loaded = load(&texts, InitConfiguration::default(), &mut Vec::new()).unwrap();
+            assert_eq!(loaded.release.minor, minor);
+            let again = &loaded.config.cluster;
+            assert_eq!(again.control_plane_endpoint, "api.example.com:6443");
+            assert_eq!(again.networking.pod_subnet, "10.9.0.0/16");
+            assert_eq!(write::cluster(again, Api::V1), write::cluster(&config.cluster, Api::V1), "1.{minor}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_not_a_version() {
+        let cluster =
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: stable-1\n";
+        let texts = StoredTexts { cluster: cluster.into(), ..StoredTexts::default() };
+        let error = load(&texts, InitConfiguration::default(), &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("expected a version, found \"stable-1\""), "{error}");
+    }
+}

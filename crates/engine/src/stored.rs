@@ -1,0 +1,108 @@
+//! What a cluster keeps of its configuration, fetched: `kubeadm-config`, `kubelet-config` and `kube-proxy`.
+//!
+//! Read by joining nodes, upgrades and whoever works on a cluster that runs. `kubeadm_config::stored` makes a
+//! configuration of it.
+
+use std::time::Duration;
+
+use kubeadm_config::stored::{StoredTexts, keys};
+use serde_json::Value;
+
+use crate::objects::KUBE_SYSTEM;
+use crate::objects::config_maps::KUBEADM_CONFIG;
+use crate::ports::{Api, ApiError, Clock};
+use crate::resource::CONFIG_MAPS;
+
+/// Why the configuration of the cluster is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// A ConfigMap cannot be read.
+    #[error("unable to fetch the {name} ConfigMap: failed to get config map: {source}")]
+    Get {
+        /// Its name.
+        name: String,
+        /// The answer.
+        source: ApiError,
+    },
+    /// It does not exist.
+    #[error(
+        "unable to fetch the {name} ConfigMap: it does not exist in namespace {KUBE_SYSTEM}; was the cluster made by kubeadm?"
+    )]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// It lacks its key.
+    #[error("unable to fetch the {name} ConfigMap: its key {key:?} is missing")]
+    NoKey {
+        /// Its name.
+        name: String,
+        /// The key.
+        key: &'static str,
+    },
+}
+
+/// How long a refusal is not believed: the rights of a young cluster's tokens appear one after the other.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// Fetches everything that a node needs, within `limit` for each request.
+///
+/// kube-proxy's configuration may be missing; the other two must be there.
+pub async fn fetch(
+    api: &dyn Api,
+    clock: &dyn Clock,
+    minor_of: &dyn Fn(&str) -> String,
+    limit: Duration,
+) -> Result<StoredTexts, StoredError> {
+    let map = get(api, clock, KUBEADM_CONFIG, limit).await?;
+    let map = map.ok_or_else(|| StoredError::Missing { name: KUBEADM_CONFIG.into() })?;
+    let cluster = keys().iter().find_map(|key| text(&map, key));
+    let cluster =
+        cluster.ok_or_else(|| StoredError::NoKey { name: KUBEADM_CONFIG.into(), key: keys()[0] })?;
+    let name = minor_of(&cluster);
+    let map =
+        get(api, clock, &name, limit).await?.ok_or_else(|| StoredError::Missing { name: name.clone() })?;
+    let kubelet = text(&map, "kubelet").ok_or(StoredError::NoKey { name, key: "kubelet" })?;
+    // An add-on that a user may have replaced: nothing a node needs of it cannot be told otherwise.
+    let kube_proxy = match api.get(CONFIG_MAPS, KUBE_SYSTEM, "kube-proxy").await {
+        Ok(Some(map)) => text(&map, "config.conf"),
+        Ok(None) => None,
+        Err(error) => {
+            tracing::debug!(%error, "no configuration of kube-proxy");
+            None
+        }
+    };
+    Ok(StoredTexts { cluster, kubelet: Some(kubelet), kube_proxy })
+}
+
+fn text(map: &Value, key: &str) -> Option<String> {
+    map["data"][key].as_str().map(str::to_owned)
+}
+
+/// Gets a ConfigMap of `kube-system`; tries again while that may help.
+async fn get(
+    api: &dyn Api,
+    clock: &dyn Clock,
+    name: &str,
+    limit: Duration,
+) -> Result<Option<Value>, StoredError> {
+    let start = clock.elapsed();
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let waited = clock.elapsed() - start;
+        match api.get(CONFIG_MAPS, KUBE_SYSTEM, name).await {
+            Ok(found @ Some(_)) => return Ok(found),
+            Ok(None) if waited >= YOUNG.min(limit) => return Ok(None),
+            Ok(None) => {}
+            Err(error) if error.is_transient() && waited < limit => {
+                tracing::debug!(name, %error, "trying again");
+            }
+            Err(ApiError::Forbidden(reason)) if waited < YOUNG.min(limit) => {
+                tracing::debug!(name, reason, "trying again");
+            }
+            Err(source) => return Err(StoredError::Get { name: name.into(), source }),
+        }
+        clock.pause(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
