@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod addons;
 pub mod csr;
 pub mod diagnose;
+pub mod discovery;
 pub mod dryrun;
 pub mod kubelet;
 pub mod manifests;

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use kubeadm_config::stored::{StoredTexts, keys};
+use kubeadm_config::error::ConfigError;
+use kubeadm_config::stored::{self, StoredTexts, keys};
+use kubeadm_config::types::InitConfiguration;
 use serde_json::Value;
 
 use crate::objects::KUBE_SYSTEM;
@@ -40,6 +42,9 @@ pub enum StoredError {
         /// The key.
         key: &'static str,
     },
+    /// It cannot be understood.
+    #[error("failed to decode cluster configuration data: {0}")]
+    Config(#[from] ConfigError),
 }
 
 /// How long a refusal is not believed: the rights of a young cluster's tokens appear one after the other.
@@ -48,18 +53,16 @@ const YOUNG: Duration = Duration::from_secs(10);
 /// Fetches everything that a node needs, within `limit` for each request.
 ///
 /// kube-proxy's configuration may be missing; the other two must be there.
-pub async fn fetch(
-    api: &dyn Api,
-    clock: &dyn Clock,
-    minor_of: &dyn Fn(&str) -> String,
-    limit: Duration,
-) -> Result<StoredTexts, StoredError> {
+pub async fn fetch(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<StoredTexts, StoredError> {
     let map = get(api, clock, KUBEADM_CONFIG, limit).await?;
     let map = map.ok_or_else(|| StoredError::Missing { name: KUBEADM_CONFIG.into() })?;
     let cluster = keys().iter().find_map(|key| text(&map, key));
     let cluster =
         cluster.ok_or_else(|| StoredError::NoKey { name: KUBEADM_CONFIG.into(), key: keys()[0] })?;
-    let name = minor_of(&cluster);
+    // The name of the kubelet's ConfigMap follows from the version that the first one tells.
+    let texts = StoredTexts { cluster, ..StoredTexts::default() };
+    let known = stored::load(&texts, InitConfiguration::default(), &mut Vec::new())?;
+    let name = known.release.kubelet.config_map_name(&known.version);
     let map =
         get(api, clock, &name, limit).await?.ok_or_else(|| StoredError::Missing { name: name.clone() })?;
     let kubelet = text(&map, "kubelet").ok_or(StoredError::NoKey { name, key: "kubelet" })?;
@@ -72,7 +75,7 @@ pub async fn fetch(
             None
         }
     };
-    Ok(StoredTexts { cluster, kubelet: Some(kubelet), kube_proxy })
+    Ok(StoredTexts { kubelet: Some(kubelet), kube_proxy, ..texts })
 }
 
 fn text(map: &Value, key: &str) -> Option<String> {
