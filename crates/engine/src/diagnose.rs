@@ -149,6 +149,23 @@ pub async fn kubelet(view: View<'_>, since: Duration) -> Vec<Finding> {
     vec![Finding { subject: subject(), state: state.into(), log: Vec::new(), advice: advice.into() }]
 }
 
+/// Why a kubelet got no certificate: what its own log says, where it is not the kubelet that fails.
+pub async fn bootstrap(view: View<'_>, since: Duration) -> Vec<Finding> {
+    let findings = kubelet(view, since).await;
+    if !findings.is_empty() {
+        return findings;
+    }
+    let log = telling(&view.services.journal("kubelet", JOURNAL_LINES).await);
+    let advice = "look at the requests with `kubectl get csr` on a control-plane node: one that is Pending is approved \
+                  with `kubectl certificate approve NAME`; without any, the token may have expired";
+    vec![Finding {
+        subject: "kubelet".into(),
+        state: "runs and has no client certificate".into(),
+        log,
+        advice: advice.into(),
+    }]
+}
+
 /// The lines of a journal that tell most: errors and fatal ones, else the last.
 fn telling(journal: &[String]) -> Vec<String> {
     let marked = |l: &&String| {

@@ -9,6 +9,7 @@ pub mod csr;
 pub mod diagnose;
 pub mod discovery;
 pub mod dryrun;
+pub mod join;
 pub mod kubelet;
 pub mod manifests;
 pub mod objects;

@@ -165,6 +165,10 @@ pub enum Action {
     },
     /// Shows files that were written to the reader of a dry run. A real run does nothing.
     Show(Vec<PathBuf>),
+    /// Removes a file, if it is there.
+    RemoveFile(PathBuf),
+    /// Waits until the kubelet answers and has a certificate of its own.
+    WaitBootstrap(WaitBootstrap),
     /// Waits until the kubelet and then the control plane answer.
     WaitControlPlane(WaitControlPlane),
     /// Stops the container of a static pod, and waits until the one that the kubelet makes in its place answers.
@@ -231,6 +235,19 @@ pub struct PullImages {
     pub serial: bool,
     /// Whether a failure is only a warning (`--ignore-preflight-errors=ImagePull`).
     pub ignore_errors: bool,
+}
+
+/// The waits of `kubelet-wait-bootstrap`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitBootstrap {
+    /// `http://127.0.0.1:10248/healthz`, or `None` when the kubelet's health port is off.
+    pub kubelet_health: Option<String>,
+    /// Limit for the kubelet.
+    pub kubelet_limit: Duration,
+    /// The file that the kubelet writes once it has its certificate.
+    pub kubelet_conf: PathBuf,
+    /// Limit for that.
+    pub bootstrap_limit: Duration,
 }
 
 /// The waits of `wait-control-plane`.

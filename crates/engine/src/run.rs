@@ -204,6 +204,15 @@ impl<'a> Executor<'a> {
                 }
                 Ok(())
             }
+            Action::RemoveFile(path) => Ok(files.remove(path)?),
+            Action::WaitBootstrap(wait) => {
+                if self.context.dry {
+                    return Ok(());
+                }
+                wait::bootstrap(wait, self.view(), &*self.fx.output)
+                    .await
+                    .map_err(|e| ActionError::Wait(Box::new(e)))
+            }
             Action::WaitControlPlane(wait) => {
                 if self.context.dry {
                     if let Some(url) = &wait.kubelet_health {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kubeadm_config::duration::GoDuration;
 
 use crate::diagnose::{self, Finding};
-use crate::plan::{ComponentHealth, RestartStaticPod, WaitControlPlane};
+use crate::plan::{ComponentHealth, RestartStaticPod, WaitBootstrap, WaitControlPlane};
 use crate::ports::*;
 use crate::static_pods::{self, StaticPod};
 
@@ -36,6 +36,14 @@ pub enum WaitError {
         /// What was found to be wrong.
         findings: Vec<Finding>,
     },
+    /// The kubelet got no certificate.
+    #[error("failed while waiting for TLS bootstrap: {reason}{}", report(findings))]
+    Bootstrap {
+        /// What is missing.
+        reason: String,
+        /// What was found to be wrong.
+        findings: Vec<Finding>,
+    },
     /// Components did not answer.
     #[error("failed while waiting for the control plane to start: {}{}", failures.join(", "), report(findings))]
     ControlPlane {
@@ -52,14 +60,16 @@ impl WaitError {
     /// What was found to be wrong.
     pub fn findings(&self) -> &[Finding] {
         match self {
-            Self::Kubelet { findings, .. } | Self::ControlPlane { findings, .. } => findings,
+            Self::Kubelet { findings, .. }
+            | Self::Bootstrap { findings, .. }
+            | Self::ControlPlane { findings, .. } => findings,
         }
     }
 
     /// Upstream's advice, for a failure whose cause was not found.
     pub fn help(&self) -> String {
         match self {
-            Self::Kubelet { .. } => KUBELET_HELP.into(),
+            Self::Kubelet { .. } | Self::Bootstrap { .. } => KUBELET_HELP.into(),
             Self::ControlPlane { socket, .. } => CONTROL_PLANE_HELP.replace("SOCKET", socket),
         }
     }
@@ -96,7 +106,7 @@ pub async fn control_plane(
     view: View<'_>,
     output: &dyn Output,
 ) -> Result<(), WaitError> {
-    kubelet(wait, view, output).await?;
+    kubelet(wait.kubelet_health.as_deref(), wait.kubelet_limit, view, output).await?;
     let components = Components {
         components: &wait.components,
         limit: wait.components_limit,
@@ -124,12 +134,52 @@ pub async fn restarted(
     components.wait(view, output).await
 }
 
-async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
-    let Some(url) = &wait.kubelet_health else {
+/// Waits for the kubelet, then for the file that it writes with its own certificate.
+pub async fn bootstrap(wait: &WaitBootstrap, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
+    kubelet(wait.kubelet_health.as_deref(), wait.kubelet_limit, view, output).await?;
+    output.say("[kubelet-start] Waiting for the kubelet to perform the TLS Bootstrap");
+    let start = view.clock.elapsed();
+    let (mut pause, mut next_look) = (QUICK, start + LOOK);
+    loop {
+        if view.files.exists(&wait.kubelet_conf) {
+            output.progress("");
+            return Ok(());
+        }
+        let now = view.clock.elapsed();
+        let late = now - start >= wait.bootstrap_limit;
+        if late || now >= next_look {
+            output.progress("waiting for the kubelet's certificate to be signed");
+            let findings = match late {
+                true => diagnose::bootstrap(view, now - start).await,
+                false => diagnose::kubelet(view, now - start).await,
+            };
+            if late || !findings.is_empty() {
+                output.progress("");
+                let reason = format!(
+                    "{} was not written within {}",
+                    wait.kubelet_conf.display(),
+                    go_millis(now - start)
+                );
+                return Err(WaitError::Bootstrap { reason, findings });
+            }
+            next_look = now + LOOK;
+        }
+        view.clock.pause(pause).await;
+        pause = (pause * 2).min(SLOW);
+    }
+}
+
+async fn kubelet(
+    health: Option<&str>,
+    kubelet_limit: Duration,
+    view: View<'_>,
+    output: &dyn Output,
+) -> Result<(), WaitError> {
+    let Some(url) = health else {
         output.say("[kubelet-check] Skipping the kubelet health check because the healthz port is set to 0");
         return Ok(());
     };
-    let limit = go_seconds(wait.kubelet_limit);
+    let limit = go_seconds(kubelet_limit);
     output
         .say(&format!("[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to {limit}"));
     let start = view.clock.elapsed();
@@ -145,7 +195,7 @@ async fn kubelet(wait: &WaitControlPlane, view: View<'_>, output: &dyn Output) -
             Err(error) => format!("The HTTP call equal to 'curl -sSL {url}' returned error: {error}"),
         };
         let now = view.clock.elapsed();
-        let late = now - start >= wait.kubelet_limit;
+        let late = now - start >= kubelet_limit;
         if late || now >= next_look {
             output.progress("waiting for the kubelet to answer");
             let findings = diagnose::kubelet(view, now - start).await;

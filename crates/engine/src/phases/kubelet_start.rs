@@ -6,11 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
+use kubeadm_config::types::Taint;
 use kubeadm_release::facts::control_plane::ArgumentOrder;
 use kubeadm_release::facts::kubelet::{EnvFlag, EnvQuoting};
 use serde_json::{Map, Value, json};
 
-use super::PhaseError;
+use super::{PhaseError, mark_control_plane};
 use crate::manifests::Component;
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, ServiceVerb, Step};
@@ -33,71 +34,77 @@ pub fn config_file() -> PathBuf {
 
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-    Box::pin(async move {
-        let resolved = match view.services.init_system() {
-            Ok(_) => view.services.active("systemd-resolved").await,
-            Err(_) => false,
-        };
-        let mut steps = Vec::new();
-        let mut files = vec![env(spec, view, resolved, &mut steps).await];
-        let shown = |path: &Path| spec.layout.shown(path).display().to_string();
-        let mut writes = vec![Step::new(Action::WriteFile(files[0].clone())).saying(format!(
-            "[kubelet-start] Writing kubelet environment file with flags to file {:?}",
-            shown(&files[0].path)
-        ))];
-        let mut config = spec.kubelet.value.clone();
-        if resolved && spec.release.kubelet.resolv_conf_in_config {
-            match config.get("resolvConf").and_then(Value::as_str) {
+    Box::pin(steps(spec, view, &[]))
+}
+
+/// The steps of the phase. `taints` are those that the kubelet itself gives to its node, as workers do.
+pub(super) async fn steps(
+    spec: &InitSpec,
+    view: View<'_>,
+    taints: &[Taint],
+) -> Result<Vec<Step>, PhaseError> {
+    let resolved = match view.services.init_system() {
+        Ok(_) => view.services.active("systemd-resolved").await,
+        Err(_) => false,
+    };
+    let mut steps = Vec::new();
+    let mut files = vec![env(spec, view, resolved, taints, &mut steps).await];
+    let shown = |path: &Path| spec.layout.shown(path).display().to_string();
+    let mut writes = vec![Step::new(Action::WriteFile(files[0].clone())).saying(format!(
+        "[kubelet-start] Writing kubelet environment file with flags to file {:?}",
+        shown(&files[0].path)
+    ))];
+    let mut config = spec.kubelet.value.clone();
+    if resolved && spec.release.kubelet.resolv_conf_in_config {
+        match config.get("resolvConf").and_then(Value::as_str) {
                 None | Some("") => config["resolvConf"] = json!(RESOLVED),
                 Some(RESOLVED) => {}
                 Some(other) => steps.push(Step::warn(format!(
                     "The recommended value for \"resolvConf\" in \"KubeletConfiguration\" is: {RESOLVED}; the provided value is: {other}"
                 ))),
             }
-        }
-        let patches = Patches::load(spec.patches.as_deref(), view.files)?;
-        let patched = patches.apply(Target::KubeletConfiguration, config)?;
-        let mut said = patched.steps;
-        config = patched.value;
-        let says =
-            |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
-        if spec.release.kubelet.instance_config {
-            // The endpoint is the last patch: neither the configuration nor a patch can set this field.
-            let socket = &spec.init.node_registration.cri_socket;
-            let path = Path::new(KUBELET).join("instance-config.yaml");
-            let content = format!("containerRuntimeEndpoint: {}\n", Value::from(socket.as_str()));
-            config["containerRuntimeEndpoint"] = json!(socket);
-            let file = NewFile { path, content: content.into_bytes(), mode: 0o644, secret: false };
-            writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
-            files.push(file);
-            said.push(Step::say(
-                "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kubeletconfiguration\"",
-            ));
-        }
-        writes.extend(said);
-        let content = kubeadm_yaml::to_string(&config).into_bytes();
-        let file = NewFile { path: config_file(), content, mode: 0o644, secret: false };
+    }
+    let patches = Patches::load(spec.patches.as_deref(), view.files)?;
+    let patched = patches.apply(Target::KubeletConfiguration, config)?;
+    let mut said = patched.steps;
+    config = patched.value;
+    let says =
+        |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
+    if spec.release.kubelet.instance_config {
+        // The endpoint is the last patch: neither the configuration nor a patch can set this field.
+        let socket = &spec.init.node_registration.cri_socket;
+        let path = Path::new(KUBELET).join("instance-config.yaml");
+        let content = format!("containerRuntimeEndpoint: {}\n", Value::from(socket.as_str()));
+        config["containerRuntimeEndpoint"] = json!(socket);
+        let file = NewFile { path, content: content.into_bytes(), mode: 0o644, secret: false };
         writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
         files.push(file);
+        said.push(Step::say(
+                "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kubeletconfiguration\"",
+            ));
+    }
+    writes.extend(said);
+    let content = kubeadm_yaml::to_string(&config).into_bytes();
+    let file = NewFile { path: config_file(), content, mode: 0o644, secret: false };
+    writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
+    files.push(file);
 
-        let same =
-            |f: &NewFile| matches!(view.files.read(&f.path), Ok(Some(content)) if content == f.content);
-        let unchanged =
-            files.iter().all(same) && view.services.active("kubelet").await && settled(spec, view).await;
-        if !unchanged {
-            steps.extend(service(view, ServiceVerb::Stop).await);
-        }
-        steps.push(Step::new(Action::CreateDir { path: KUBELET.into(), mode: 0o700 }));
-        steps.extend(writes);
-        if unchanged {
-            let text = "[kubelet-start] The kubelet is already running with this configuration";
-            steps.push(Step::say(text).silent_when_dry());
-        } else {
-            steps.push(Step::say("[kubelet-start] Starting the kubelet").silent_when_dry());
-            steps.extend(service(view, ServiceVerb::Restart).await);
-        }
-        Ok(steps)
-    })
+    let same = |f: &NewFile| matches!(view.files.read(&f.path), Ok(Some(content)) if content == f.content);
+    let unchanged =
+        files.iter().all(same) && view.services.active("kubelet").await && settled(spec, view).await;
+    if !unchanged {
+        steps.extend(service(view, ServiceVerb::Stop).await);
+    }
+    steps.push(Step::new(Action::CreateDir { path: KUBELET.into(), mode: 0o700 }));
+    steps.extend(writes);
+    if unchanged {
+        let text = "[kubelet-start] The kubelet is already running with this configuration";
+        steps.push(Step::say(text).silent_when_dry());
+    } else {
+        steps.push(Step::say("[kubelet-start] Starting the kubelet").silent_when_dry());
+        steps.extend(service(view, ServiceVerb::Restart).await);
+    }
+    Ok(steps)
 }
 
 /// Whether every static pod runs as its manifest says. Where one does not, the kubelet is to be restarted though its
@@ -141,7 +148,13 @@ async fn service(view: View<'_>, verb: ServiceVerb) -> Vec<Step> {
 }
 
 /// `kubeadm-flags.env`. cmd/kubeadm/app/phases/kubelet/flags.go.
-async fn env(spec: &InitSpec, view: View<'_>, resolved: bool, steps: &mut Vec<Step>) -> NewFile {
+async fn env(
+    spec: &InitSpec,
+    view: View<'_>,
+    resolved: bool,
+    taints: &[Taint],
+    steps: &mut Vec<Step>,
+) -> NewFile {
     let facts = &spec.release.kubelet;
     let node = &spec.init.node_registration;
     let docker = node.cri_socket == DOCKER_SOCKET;
@@ -193,6 +206,10 @@ async fn env(spec: &InitSpec, view: View<'_>, resolved: bool, steps: &mut Vec<St
             | EnvFlag::PauseImageWithDocker
             | EnvFlag::ResolvConf => {}
         }
+    }
+    if !taints.is_empty() {
+        let texts: Vec<String> = taints.iter().map(mark_control_plane::text).collect();
+        defaults.insert("register-with-taints".into(), texts.join(",").into());
     }
     defaults.retain(|name, _| !extra.iter().any(|a| a.name == *name));
     let mut words: Vec<String> =

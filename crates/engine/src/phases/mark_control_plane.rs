@@ -49,7 +49,7 @@ fn object(taint: &Taint) -> Value {
 }
 
 /// `key=value:Effect`, as core/v1 Taint prints itself.
-fn text(taint: &Taint) -> String {
+pub(super) fn text(taint: &Taint) -> String {
     match (taint.value.as_str(), taint.effect.as_str()) {
         ("", "") => taint.key.clone(),
         (value, "") => format!("{}={value}:", taint.key),

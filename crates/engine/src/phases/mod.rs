@@ -26,6 +26,7 @@ pub mod certs;
 pub mod control_plane;
 pub mod etcd;
 pub mod external_ca;
+pub mod join;
 pub mod kubeconfig;
 pub mod kubelet_finalize;
 pub mod kubelet_start;
@@ -79,18 +80,24 @@ pub enum PhaseError {
     /// DNS add-on.
     #[error(transparent)]
     Addon(#[from] addon::AddonError),
+    /// Finding the cluster to join.
+    #[error(transparent)]
+    Joined(#[from] crate::join::JoinedError),
+    /// Registering this node.
+    #[error(transparent)]
+    KubeletStart(#[from] join::kubelet_start::KubeletStartError),
     /// The join command.
     #[error("failed to print join command: {0}")]
     JoinCommand(#[from] show_join_command::JoinCommandError),
 }
 
 /// A leaf of the tree.
-const fn leaf(
+const fn leaf<S>(
     name: &'static str,
     about: &'static str,
     flags: &'static [&'static str],
-    plan: crate::phase::Plan<InitSpec>,
-) -> Phase<InitSpec> {
+    plan: crate::phase::Plan<S>,
+) -> Phase<S> {
     Phase {
         name,
         aliases: &[],

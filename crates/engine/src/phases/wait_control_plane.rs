@@ -68,7 +68,7 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
 
 /// The kubelet's health URL by its configuration, `None` where the port is 0. What is on disk counts, so that a
 /// patch of the port is followed (quirk 39).
-fn kubelet_health(spec: &InitSpec, view: View<'_>) -> Option<String> {
+pub(super) fn kubelet_health(spec: &InitSpec, view: View<'_>) -> Option<String> {
     let written = read_yaml(view, &config_file()).ok();
     let config = written.as_ref().unwrap_or(&spec.kubelet.value);
     let port = config["healthzPort"].as_u64().unwrap_or(10248);

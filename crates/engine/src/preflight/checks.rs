@@ -102,6 +102,31 @@ pub fn init(spec: &InitSpec) -> Vec<Check> {
     spec.release.preflight.init.iter().flat_map(|fact| of(*fact, spec)).collect()
 }
 
+/// Facts of `init` that every joining node has to fulfil too.
+/// cmd/kubeadm/app/preflight/checks.go: RunJoinNodeChecks, 1.37.
+const JOIN: &[Fact] = &[
+    Fact::PrivilegedUser,
+    Fact::Cri,
+    Fact::ContainerRuntimeVersion,
+    Fact::DockerService,
+    Fact::BridgeNetfilter,
+    Fact::Ipv4ForwardingAlways,
+    Fact::Swap,
+    Fact::Programs,
+    Fact::SystemVerification,
+    Fact::Hostname,
+    Fact::KubeletVersion,
+    Fact::KubeletService,
+    Fact::KubeletPort,
+    Fact::IpvsModules,
+];
+
+/// The checks of `join` for a node whose cluster is not known yet, in the release's order.
+pub fn join(spec: &InitSpec) -> Vec<Check> {
+    let all = spec.release.preflight.init.iter();
+    all.filter(|fact| JOIN.contains(fact)).flat_map(|fact| of(*fact, spec)).collect()
+}
+
 fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
     let facts = &spec.release.preflight;
     let one = |id: &str, kind| vec![Check::new(id, kind)];

@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::ports::View;
 use crate::spec::InitSpec;
 
+/// What a join writes for the kubelet and removes when it is done: where it is, a join was interrupted.
+pub const BOOTSTRAP_CONF: &str = "bootstrap-kubelet.conf";
+
 /// Which parts are ours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Own {
@@ -46,7 +49,8 @@ impl Own {
         });
         let user = format!("system:node:{}", spec.node_name());
         let kubelet = matches!(view.files.read(&spec.layout.kubeconfig("kubelet.conf")), Ok(Some(content))
-            if String::from_utf8_lossy(&content).contains(&user));
+            if String::from_utf8_lossy(&content).contains(&user))
+            || view.files.exists(&spec.layout.kubeconfig(BOOTSTRAP_CONF));
         // These two say nothing of a node; they are ours where the API server beside them is.
         let beside = |component: &str| api_server && words(component).is_some();
         Self {

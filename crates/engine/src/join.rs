@@ -1,0 +1,185 @@
+//! The spec of `join`: what this node brings along, and, once its cluster is found, the spec of a node of that cluster.
+//!
+//! The cluster is looked for by the first phase that needs it and remembered; every phase asks in the same way, so each
+//! runs alone. cmd/kubeadm/app/cmd/join.go, 1.37.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use kubeadm_config::commands::init_defaults;
+use kubeadm_config::components::{self, ComponentConfigs};
+use kubeadm_config::error::{ConfigError, Notice, Severity};
+use kubeadm_config::load::{InitConfig, Loaded};
+use kubeadm_config::types::{InitConfiguration, JoinConfiguration};
+use kubeadm_config::{address, stored as stored_config};
+use kubeadm_pki::{Certificate, CertificateError, KeyAlgorithm};
+use kubeadm_release::{Release, Version};
+
+use crate::discovery::{self, Discovered, DiscoveryError};
+use crate::plan::Step;
+use crate::ports::{Access, KubeconfigSource, View};
+use crate::run::Context;
+use crate::spec::{Ignored, InitSpec, KUBERNETES, Layout};
+use crate::stored::{self, StoredError};
+
+/// Why the cluster to join is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinedError {
+    /// It was not found, or is not trusted.
+    #[error("couldn't validate the identity of the API Server: {0}")]
+    Discovery(#[from] DiscoveryError),
+    /// Its authority cannot be read.
+    #[error("could not get CA certificate from discovery kubeconfig: {0}")]
+    Authority(#[from] CertificateError),
+    /// Its configuration cannot be fetched.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// Its configuration cannot be used.
+    #[error("failed to decode cluster configuration data: {0}")]
+    Config(#[from] ConfigError),
+}
+
+/// What `join` was told, and what it found.
+#[derive(Debug)]
+pub struct JoinSpec {
+    /// The configuration, complete.
+    pub join: JoinConfiguration,
+    /// This node before its cluster is known: what checks of the machine need.
+    pub alone: InitSpec,
+    joined: OnceLock<Joined>,
+}
+
+/// The cluster that was found.
+#[derive(Debug)]
+pub struct Joined {
+    /// Address, authorities and credentials.
+    pub discovered: Discovered,
+    /// Its authorities.
+    pub authorities: Vec<Certificate>,
+    /// This node as one of that cluster.
+    pub node: InitSpec,
+}
+
+/// What does not depend on the cluster.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Checks whose errors are warnings.
+    pub ignored: Ignored,
+    /// Directory of patches.
+    pub patches: Option<PathBuf>,
+    /// The folder of a dry run.
+    pub landing: Option<PathBuf>,
+    /// Version of this kubeadm.
+    pub kubeadm_version: Version,
+}
+
+impl JoinSpec {
+    /// The spec of a loaded configuration.
+    pub fn new(join: JoinConfiguration, version: Version, release: Release, settings: &Settings) -> Self {
+        let mut config = init_defaults(&release);
+        config.init = init_of(&join);
+        let loaded = Loaded { config, version, release, components: Vec::new() };
+        // What the defaults have to say is said of the real cluster's, later.
+        let alone = node(loaded, settings, &mut Vec::new());
+        Self { join, alone, joined: OnceLock::new() }
+    }
+
+    /// What the executor must know.
+    pub fn context(&self) -> Context {
+        self.alone.context()
+    }
+
+    /// The file that the kubelet writes once it has a certificate of its own.
+    pub fn kubelet_conf(&self) -> PathBuf {
+        Path::new(KUBERNETES).join("kubelet.conf")
+    }
+
+    /// The cluster, and what there is to say when it was only now found.
+    ///
+    /// # Errors
+    /// See [`JoinedError`].
+    pub async fn joined(&self, view: View<'_>) -> Result<(&Joined, Vec<Step>), JoinedError> {
+        if let Some(joined) = self.joined.get() {
+            return Ok((joined, Vec::new()));
+        }
+        let discovered = discovery::discover(&self.join, view).await?;
+        let authorities = discovered.authorities()?;
+        let mut steps = vec![
+            Step::say(
+                "[preflight] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...",
+            ),
+            Step::say(
+                "[preflight] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.",
+            ),
+        ];
+        let kubeconfig = discovered.kubeconfig("kubernetes");
+        let api = view.cluster.reader(&Access::new(KubeconfigSource::text(kubeconfig)));
+        let limit: Duration = self.join.timeouts.kubernetes_api_call.to_std();
+        let texts = stored::fetch(&*api, view.clock, limit).await?;
+        let mut notices = Vec::new();
+        let loaded = stored_config::load(&texts, init_of(&self.join), &mut notices)?;
+        let settings = Settings {
+            ignored: self.alone.ignored.clone(),
+            patches: self.alone.patches.clone(),
+            landing: self.alone.layout.landing.clone(),
+            kubeadm_version: self.alone.kubeadm_version.clone(),
+        };
+        let node = node(loaded, &settings, &mut notices);
+        steps.extend(
+            notices.into_iter().filter(|n| n.severity == Severity::Warning).map(|n| Step::warn(n.text)),
+        );
+        let joined = Joined { discovered, authorities, node };
+        Ok((self.joined.get_or_init(|| joined), steps))
+    }
+}
+
+/// The part of a join that says what `init` says of a node.
+fn init_of(join: &JoinConfiguration) -> InitConfiguration {
+    let endpoint = join.control_plane.as_ref().map(|c| c.local_api_endpoint.clone());
+    InitConfiguration {
+        node_registration: join.node_registration.clone(),
+        local_api_endpoint: endpoint.unwrap_or_default(),
+        patches: join.patches.clone(),
+        timeouts: join.timeouts.clone(),
+        dry_run: join.dry_run,
+        ..InitConfiguration::default()
+    }
+}
+
+/// A node of a cluster.
+fn node(loaded: Loaded<InitConfig>, settings: &Settings, notices: &mut Vec<Notice>) -> InitSpec {
+    let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
+    let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
+    // A worker advertises nothing, and needs no address of its own.
+    let advertise_address = address::parse_ip(&init.local_api_endpoint.advertise_address)
+        .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
+    InitSpec {
+        layout: Layout {
+            pki: cluster.certificates_dir.clone().into(),
+            kubeconfigs: KUBERNETES.into(),
+            landing: settings.landing.clone(),
+        },
+        algorithm: KeyAlgorithm::Rsa2048,
+        access: Access::new(Path::new(KUBERNETES).join("kubelet.conf")),
+        binds_admin: false,
+        external_ca: false,
+        external_front_proxy_ca: false,
+        upload_certs: false,
+        certificate_key: None,
+        certificate_key_given: false,
+        skip_certificate_key_print: false,
+        skip_token_print: false,
+        ignored: settings.ignored.clone(),
+        patches: settings.patches.clone(),
+        proxy_env: Vec::new(),
+        kubeadm_version: settings.kubeadm_version.clone(),
+        release,
+        version,
+        init,
+        cluster,
+        advertise_address,
+        kubelet,
+        kube_proxy,
+    }
+}

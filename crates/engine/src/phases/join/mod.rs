@@ -1,0 +1,52 @@
+//! The phases of `join` for a worker, and the tree that orders them. cmd/kubeadm/app/cmd/join.go, 1.37.
+
+use super::leaf;
+use crate::join::JoinSpec;
+use crate::phase::Phase;
+
+pub mod kubelet_start;
+pub mod kubelet_wait_bootstrap;
+pub mod preflight;
+
+const DISCOVERY: &[&str] = &[
+    "config",
+    "cri-socket",
+    "discovery-file",
+    "discovery-token",
+    "discovery-token-ca-cert-hash",
+    "discovery-token-unsafe-skip-ca-verification",
+    "dry-run",
+    "ignore-preflight-errors",
+    "node-name",
+    "tls-bootstrap-token",
+    "token",
+];
+
+/// All phases of `kubeadm join` in order.
+pub static JOIN: &[Phase<JoinSpec>] = &[
+    leaf("preflight", "Run join pre-flight checks", DISCOVERY, preflight::plan),
+    leaf(
+        "kubelet-start",
+        "Write kubelet settings, certificates and (re)start the kubelet",
+        &[
+            "config",
+            "cri-socket",
+            "discovery-file",
+            "discovery-token",
+            "discovery-token-ca-cert-hash",
+            "discovery-token-unsafe-skip-ca-verification",
+            "dry-run",
+            "node-name",
+            "patches",
+            "tls-bootstrap-token",
+            "token",
+        ],
+        kubelet_start::plan,
+    ),
+    leaf(
+        "kubelet-wait-bootstrap",
+        "Wait for the kubelet to bootstrap itself",
+        &["config", "cri-socket", "dry-run"],
+        kubelet_wait_bootstrap::plan,
+    ),
+];

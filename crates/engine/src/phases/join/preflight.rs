@@ -1,0 +1,33 @@
+//! `preflight` of `join`: the machine, then the cluster, then what of an earlier join is there.
+
+use futures::future::BoxFuture;
+
+use crate::join::JoinSpec;
+use crate::phases::PhaseError;
+use crate::phases::join::kubelet_start::earlier;
+use crate::plan::Step;
+use crate::ports::View;
+use crate::preflight::{self, Report};
+
+/// Plans the phase.
+pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+    Box::pin(async move {
+        let mut steps = vec![Step::say("[preflight] Running pre-flight checks")];
+        let checks = preflight::checks::join(&spec.alone);
+        let found = preflight::run(&checks, &spec.alone, &spec.alone.ignored, view).await;
+        steps.extend(found.map_err(|mut report| {
+            let first = steps.iter().flat_map(|s| s.lines.clone());
+            report.lines = first.chain(std::mem::take(&mut report.lines)).collect();
+            PhaseError::Preflight(report)
+        })?);
+        let (joined, said) = spec.joined(view).await?;
+        steps.extend(said);
+        // What an earlier join of this very cluster left is no obstacle but a beginning.
+        if let Err(error) = earlier(spec, joined, view) {
+            let lines = steps.into_iter().flat_map(|s| s.lines).collect();
+            let check = "FileAvailable--etc-kubernetes-kubelet.conf".to_owned();
+            return Err(PhaseError::Preflight(Report { errors: vec![(check, error.to_string())], lines }));
+        }
+        Ok(steps)
+    })
+}
