@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use kubeadm_engine::phase::Phase;
 use kubeadm_engine::phases;
 use kubeadm_engine::renewal::MANAGED;
-use kubeadm_engine::spec::InitSpec;
 
 use crate::flags::{self, Flag};
 
@@ -68,6 +67,10 @@ pub enum Verb {
     Init,
     /// `init phase …`, with the path of the phase.
     InitPhase(String),
+    /// `join`
+    Join,
+    /// `join phase …`, with the path of the phase.
+    JoinPhase(String),
     /// `token generate`
     TokenGenerate,
     /// `token create`
@@ -208,6 +211,7 @@ pub fn tree() -> Node {
         certs(),
         config(),
         init(),
+        join(),
         kubeconfig(),
         token(),
         Node {
@@ -369,7 +373,7 @@ fn init() -> Node {
     let phase = Node::group(
         "phase",
         "Use this command to invoke single phase of the \"init\" workflow",
-        phases::INIT.iter().map(|p| phase(p, "")).collect(),
+        phases::INIT.iter().map(|p| phase(p, "", Verb::InitPhase)).collect(),
     );
     Node {
         children: vec![phase],
@@ -379,8 +383,47 @@ fn init() -> Node {
     .flags(INIT)
 }
 
+/// Flags of `join` itself. cmd/kubeadm/app/cmd/join.go, 1.37.
+const JOIN: &[&str] = &[
+    "apiserver-advertise-address",
+    "apiserver-bind-port",
+    "certificate-key",
+    "config",
+    "control-plane",
+    "cri-socket",
+    "discovery-file",
+    "discovery-token",
+    "discovery-token-ca-cert-hash",
+    "discovery-token-unsafe-skip-ca-verification",
+    "dry-run",
+    "ignore-preflight-errors",
+    "node-name",
+    "patches",
+    "skip-phases",
+    "tls-bootstrap-token",
+    "token",
+];
+
+fn join() -> Node {
+    let mut list = String::from("The \"join\" command executes the following phases:\n\n");
+    list_phases(phases::join::JOIN, 0, &mut list);
+    let phase = Node::group(
+        "phase",
+        "Use this command to invoke single phase of the \"join\" workflow",
+        phases::join::JOIN.iter().map(|p| phase(p, "", Verb::JoinPhase)).collect(),
+    );
+    Node {
+        usage: "[api-server-endpoint]",
+        args: Args::AtMost(1),
+        children: vec![phase],
+        ..Node::new("join", "Run this on any machine you wish to join an existing cluster", Verb::Join)
+    }
+    .details(list)
+    .flags(JOIN)
+}
+
 /// The phases as lines, each below its parent.
-fn list_phases(all: &'static [Phase<InitSpec>], depth: usize, list: &mut String) {
+fn list_phases<S>(all: &'static [Phase<S>], depth: usize, list: &mut String) {
     for phase in all {
         let name = format!("{}{}", "  ".repeat(depth), phase.name);
         // Writing to a string cannot fail.
@@ -390,15 +433,15 @@ fn list_phases(all: &'static [Phase<InitSpec>], depth: usize, list: &mut String)
 }
 
 /// A phase as a command. A group needs one of its children, or `all` where it has it.
-fn phase(phase: &'static Phase<InitSpec>, above: &str) -> Node {
+fn phase<S>(phase: &'static Phase<S>, above: &str, verb: fn(String) -> Verb) -> Node {
     let path = if above.is_empty() { phase.name.to_owned() } else { format!("{above}/{}", phase.name) };
-    let mut children: Vec<Node> = phase.children.iter().map(|child| self::phase(child, &path)).collect();
+    let mut children: Vec<Node> =
+        phase.children.iter().map(|child| self::phase(child, &path, verb)).collect();
     if let Some(flags) = phase.all {
-        let all =
-            Node::new("all", "Run all phases of this group", Verb::InitPhase(path.clone())).flags(flags);
+        let all = Node::new("all", "Run all phases of this group", verb(path.clone())).flags(flags);
         children.insert(0, all);
     }
-    let verb = if children.is_empty() { Verb::InitPhase(path) } else { Verb::Group };
+    let verb = if children.is_empty() { verb(path) } else { Verb::Group };
     Node { aliases: phase.aliases, children, ..Node::new(phase.name, phase.about, verb) }
         .details(phase.details)
         .flags(phase.flags)

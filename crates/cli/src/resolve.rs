@@ -117,7 +117,7 @@ pub(crate) fn tokens(call: &Call<'_>, session: &Session) -> Result<Vec<Bootstrap
     Ok(loaded?.config.init.bootstrap_tokens)
 }
 
-fn options(needs: Needs) -> Options {
+pub(crate) fn options(needs: Needs) -> Options {
     let mut options = Options::new(wish::own_version());
     options.look_up_version = needs.version;
     options.detect_runtime = needs.runtime;
@@ -148,7 +148,7 @@ fn complete(
     let mut layout = Layout { pki: cluster.certificates_dir.clone().into(), kubeconfigs, landing: None };
     let external = external_ca::detect(&layout, &*fx.files)?;
     if dry {
-        layout.landing = Some(dry_run_folder(fx, notices)?);
+        layout.landing = Some(dry_run_folder(fx, "init", notices)?);
     }
     let upload_certs = on("upload-certs");
     let given_key = wish::certificate_key(&init.certificate_key);
@@ -209,21 +209,26 @@ fn reconcile_addons(cluster: &mut ClusterConfiguration, mut skip: Vec<String>) -
     skip
 }
 
-/// The folder of a dry run: the one that was named, or a new one.
-fn dry_run_folder(fx: &Effects, notices: &mut Vec<Notice>) -> Result<PathBuf, CommandError> {
-    if let Some(given) = fx.system.env().get("KUBEADM_INIT_DRYRUN_DIR").filter(|v| !v.is_empty()) {
+/// The folder of a dry run of `verb`: the one that was named, or a new one.
+pub(crate) fn dry_run_folder(
+    fx: &Effects,
+    verb: &str,
+    notices: &mut Vec<Notice>,
+) -> Result<PathBuf, CommandError> {
+    let variable = format!("KUBEADM_{}_DRYRUN_DIR", verb.to_uppercase());
+    if let Some(given) = fx.system.env().get(&variable).filter(|v| !v.is_empty()) {
         return Ok(given.into());
     }
     let parent = Path::new(KUBERNETES).join("tmp");
     fx.files.create_dir(&parent, 0o700)?;
     let mut bytes = [0; 4];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::new("no random numbers"))?;
-    let folder = parent.join(format!("kubeadm-init-dryrun{}", u32::from_ne_bytes(bytes)));
+    let folder = parent.join(format!("kubeadm-{verb}-dryrun{}", u32::from_ne_bytes(bytes)));
     fx.files
         .create_dir(&folder, 0o700)
         .map_err(|e| CommandError::new(format!("could not create a temporary directory: {e}")))?;
     notices.push(Notice::warning(format!(
-        "Using dry-run directory {}. To override it, set the environment variable KUBEADM_INIT_DRYRUN_DIR",
+        "Using dry-run directory {}. To override it, set the environment variable {variable}",
         folder.display()
     )));
     Ok(folder)

@@ -4,7 +4,10 @@
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::InitConfig;
 use kubeadm_config::token::BootstrapTokenString;
-use kubeadm_config::types::{Arg, BootstrapToken, InitConfiguration, SecretText};
+use kubeadm_config::types::{
+    Arg, BootstrapToken, BootstrapTokenDiscovery, FileDiscovery, InitConfiguration, JoinConfiguration,
+    SecretText,
+};
 use kubeadm_config::{features, version};
 use kubeadm_release::{Reference, Release, Version};
 
@@ -101,6 +104,30 @@ pub(crate) fn token_to_create(call: &Call<'_>) -> Result<BootstrapToken, Command
         usages: call.flags.list("usages"),
         groups: call.flags.list("groups"),
     })
+}
+
+/// The configuration that the flags of `join` or its phases describe; `endpoint` is the word after them.
+pub(crate) fn join(flags: &Values, endpoint: Option<&str>) -> JoinConfiguration {
+    let text = |name: &str| if flags.given(name) { flags.text(name) } else { String::new() };
+    let given = |name: &str| flags.given(name) && flags.bool(name);
+    let or = |first: String, second: String| if first.is_empty() { second } else { first };
+    let mut config = JoinConfiguration::default();
+    config.node_registration.name = text("node-name");
+    config.node_registration.cri_socket = text("cri-socket");
+    config.dry_run = given("dry-run");
+    config.discovery.tls_bootstrap_token = SecretText(or(text("tls-bootstrap-token"), text("token")));
+    let file = text("discovery-file");
+    config.discovery.file = (!file.is_empty()).then_some(FileDiscovery { kube_config_path: file });
+    config.discovery.bootstrap_token = endpoint.map(|endpoint| BootstrapTokenDiscovery {
+        token: SecretText(or(text("discovery-token"), text("token"))),
+        api_server_endpoint: endpoint.to_owned(),
+        ca_cert_hashes: match flags.given("discovery-token-ca-cert-hash") {
+            true => flags.list("discovery-token-ca-cert-hash"),
+            false => Vec::new(),
+        },
+        unsafe_skip_ca_verification: given("discovery-token-unsafe-skip-ca-verification"),
+    });
+    config
 }
 
 /// The certificate key of the flags or the file, if there is one.

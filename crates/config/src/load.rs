@@ -40,6 +40,8 @@ pub struct Options {
     pub node_name: Option<String>,
     /// `--feature-gates` as typed: which gates there are depends on the release.
     pub feature_gates: String,
+    /// Whether `join` has to be told how to find its cluster; some of its phases need no cluster.
+    pub needs_discovery: bool,
     /// The release whose facts count, where it is not that of the configured version (join, whose cluster decides).
     pub target: Option<Version>,
 }
@@ -54,6 +56,7 @@ impl Options {
             detect_runtime: true,
             node_name: None,
             feature_gates: String::new(),
+            needs_discovery: true,
             target: None,
         }
     }
@@ -329,7 +332,7 @@ fn complete_join(
         endpoint.advertise_address =
             address::choose_advertise_address(&endpoint.advertise_address, host, notices)?.to_string();
     }
-    conclude(validate::join(&config, &release, is_file), documents, notices)?;
+    conclude(validate::join(&config, &release, options.needs_discovery, is_file), documents, notices)?;
     Ok(Loaded { config, version, release, components: Vec::new() })
 }
 

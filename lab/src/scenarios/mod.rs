@@ -11,6 +11,7 @@ mod network;
 mod rerun;
 mod reset;
 mod variants;
+mod worker;
 
 use crate::scenario::Scenario;
 
@@ -21,6 +22,7 @@ pub const ALL: &[&Scenario] = &[
     &dry_run::SCENARIO,
     &failures::SCENARIO,
     &rerun::HEALTHY,
+    &worker::SCENARIO,
     &control_planes::SCENARIO,
     &mixed::SCENARIO,
     &reset::SCENARIO,

@@ -2,14 +2,12 @@
 
 use kubeadm_engine::dryrun;
 use kubeadm_engine::phase::{Selection, select};
-use kubeadm_engine::phases::{INIT, PhaseError, addon};
-use kubeadm_engine::plan::Line;
-use kubeadm_engine::ports::Output;
-use kubeadm_engine::preflight::Report;
-use kubeadm_engine::run::{ActionError, RunError, run as run_phases};
+use kubeadm_engine::phases::{INIT, addon};
+use kubeadm_engine::run::{RunError, run as run_phases};
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::inventory::{CertificateSpec, SERVICE_ACCOUNT_BASE};
 
+use super::failure;
 use crate::error::CommandError;
 use crate::output;
 use crate::parse::Call;
@@ -71,7 +69,7 @@ fn execute(spec: &InitSpec, selection: &Selection, session: &Session) -> Result<
     session.keys.prepare(spec.algorithm, if context.dry { missing.min(1) } else { missing });
     session
         .block_on(run_phases(INIT, selection, spec, &context, &effects))
-        .map_err(|error| explain(error, &*effects.output))
+        .map_err(|error| failure::explain(error, &*effects.output))
 }
 
 /// How many keys the selected phases are going to make, so that all processors can make them ahead of their use.
@@ -93,38 +91,4 @@ fn missing_keys(spec: &InitSpec, selection: &Selection, session: &Session) -> Re
     };
     let selected = select(INIT, selection)?;
     Ok(selected.iter().filter(|s| (s.phase.applies)(spec) && makes_key(&s.path)).count())
-}
-
-/// Adds to a failed run what its error line has no room for.
-fn explain(error: RunError, output: &dyn Output) -> CommandError {
-    let RunError::Phase { path, source } = error else { return error.into() };
-    match *source {
-        PhaseError::Preflight(report) => {
-            for line in &report.lines {
-                match line {
-                    Line::Say(text) => output.say(text),
-                    Line::Warn(text) => output.warn(text),
-                    Line::Note(text) => output.note(text),
-                }
-            }
-            preflight_failed(path, report)
-        }
-        // Images are pulled by the last check of the preflight, and reported like it.
-        PhaseError::Action(ActionError::Pull(failures)) => {
-            let errors = failures.into_iter().map(|text| ("ImagePull".to_owned(), text)).collect();
-            preflight_failed(path, Report { errors, lines: Vec::new() })
-        }
-        PhaseError::Action(ActionError::Wait(wait)) if wait.findings().is_empty() => {
-            let help = wait.help();
-            let source = Box::new(PhaseError::Action(ActionError::Wait(wait)));
-            CommandError::from(RunError::Phase { path, source }).hint(help)
-        }
-        other => RunError::Phase { path, source: Box::new(other) }.into(),
-    }
-}
-
-fn preflight_failed(path: String, report: Report) -> CommandError {
-    let block = report.block();
-    let source = Box::new(PhaseError::Preflight(report));
-    CommandError::from(RunError::Phase { path, source }).report(block)
 }

@@ -5,7 +5,9 @@ mod certs;
 mod completion;
 mod config;
 mod config_images;
+mod failure;
 mod init;
+mod join;
 mod kubeconfig;
 mod token;
 mod token_table;
@@ -40,6 +42,8 @@ pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
         Verb::TokenDelete => token::delete(call),
         Verb::Init => init::run(call),
         Verb::InitPhase(path) => init::run_phase(call, path),
+        Verb::Join => join::run(call),
+        Verb::JoinPhase(path) => join::run_phase(call, path),
         Verb::ConfigPrint(kind) => config::print(call, *kind),
         Verb::ConfigValidate => config::validate(call),
         Verb::ConfigMigrate => config::migrate(call),

@@ -6,8 +6,6 @@ use super::env::{Ran, TestEnv, fixtures};
 
 /// Recorded cases that end otherwise here, and why. docs/differences.md says more of each.
 const DIFFERENT: &[(&str, &str)] = &[
-    ("join-no-discovery", "comes with the issue of join"),
-    ("join-no-token", "comes with the issue of join"),
     ("upgrade-bad-version", "comes with the issue of upgrade"),
     ("migrate-old-full", "one binary for all releases reads every API version"),
     ("migrate-old-join", "one binary for all releases reads every API version"),
@@ -37,7 +35,7 @@ fn recorded_commands_end_and_print_alike() {
         let same = ran.code == code && ran.stdout == stdout;
         let known = DIFFERENT.iter().any(|(n, _)| n == name);
         // Absent commands fail in their own words, which the exit code alone does not tell.
-        let absent = name.starts_with("join-") || name.starts_with("upgrade-");
+        let absent = name.starts_with("upgrade-");
         if same == known && !absent {
             wrong.push(format!(
                 "{name}: exit {} for {code}\n{}{}",

@@ -12,9 +12,16 @@ const UNSAFE: &str = "using token-based discovery without caCertHashes can be un
     as true in your kubeadm config file or pass --discovery-token-unsafe-skip-ca-verification flag to continue";
 
 /// JoinConfiguration. `is_file` says whether a path exists; discovery files are only looked at, never read.
-pub(crate) fn join(x: &JoinConfiguration, release: &Release, is_file: &dyn Fn(&str) -> bool) -> Findings {
+pub(crate) fn join(
+    x: &JoinConfiguration,
+    release: &Release,
+    needs_discovery: bool,
+    is_file: &dyn Fn(&str) -> bool,
+) -> Findings {
     let mut f = Findings::default();
-    discovery(&x.discovery, is_file, &mut f);
+    if needs_discovery {
+        discovery(&x.discovery, is_file, &mut f);
+    }
     node::registration(&x.node_registration, release, &mut f);
     if let Some(control_plane) = &x.control_plane {
         node::endpoint("controlPlane.localAPIEndpoint", &control_plane.local_api_endpoint, &mut f);

@@ -8,8 +8,13 @@ pub mod kubelet_start;
 pub mod kubelet_wait_bootstrap;
 pub mod preflight;
 
-const DISCOVERY: &[&str] = &[
+/// Those of `preflight` include what only a control plane has: it is refused by the command.
+const PREFLIGHT: &[&str] = &[
+    "apiserver-advertise-address",
+    "apiserver-bind-port",
+    "certificate-key",
     "config",
+    "control-plane",
     "cri-socket",
     "discovery-file",
     "discovery-token",
@@ -24,7 +29,7 @@ const DISCOVERY: &[&str] = &[
 
 /// All phases of `kubeadm join` in order.
 pub static JOIN: &[Phase<JoinSpec>] = &[
-    leaf("preflight", "Run join pre-flight checks", DISCOVERY, preflight::plan),
+    leaf("preflight", "Run join pre-flight checks", PREFLIGHT, preflight::plan),
     leaf(
         "kubelet-start",
         "Write kubelet settings, certificates and (re)start the kubelet",

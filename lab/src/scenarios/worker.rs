@@ -1,0 +1,158 @@
+//! Workers join: by token and by file, named when it cannot be, again when they have, and at the same time as the
+//! cluster is made.
+
+use std::time::Duration;
+
+use crate::command::Output;
+use crate::error::check;
+use crate::join::JoinCommands;
+use crate::kubectl::Shape;
+use crate::node::Node;
+use crate::scenario::{Context, Scenario};
+use crate::{Result, progress};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "join-worker",
+    about: "workers join by token and by file; a wrong token, pin or host is named within seconds",
+    default: true,
+    run,
+    ..Scenario::PLAIN
+};
+
+/// The token of a join that begins before its cluster.
+const TOKEN: &str = "early0.0123456789abcdef";
+/// Within which a join that cannot succeed has to say so.
+const SECONDS: Duration = Duration::from_secs(20);
+
+fn run(context: &Context<'_>) -> Result<()> {
+    let first = context.node("cp1")?;
+    let workers = [context.node("w1")?, context.node("w2")?];
+    context.configure(
+        &first,
+        "localAPIEndpoint:",
+        &format!("bootstrapTokens: [{{token: {TOKEN}}}]\nlocalAPIEndpoint:"),
+    )?;
+    let endpoint = format!("{}:6443", first.address);
+    let words =
+        ["kubeadm", "join", &endpoint, "--token", TOKEN, "--discovery-token-unsafe-skip-ca-verification"];
+    let early: Vec<String> = words.map(str::to_owned).into();
+    // Nothing listens yet: the worker waits until the cluster is there and has signed for its token.
+    let running = context.start_join(&workers[0], &early, &[])?;
+    let output = context.init(&first, &[])?;
+    context.finish(&workers[0], running)?;
+    let command = JoinCommands::printed(&output.stdout).worker()?.to_vec();
+
+    if !context.kubeadm.reference {
+        named(context, &workers[1], &command)?;
+    }
+    // By file: what cluster-info shows to everybody, with the token for the kubelet's first certificate.
+    let client = context.client(&first)?;
+    let info = client.run([
+        "-n",
+        "kube-public",
+        "get",
+        "configmap",
+        "cluster-info",
+        "-o",
+        "jsonpath={.data.kubeconfig}",
+    ])?;
+    workers[1].write("/etc/kubeadm/discovery.conf", &info)?;
+    let words = [
+        "kubeadm",
+        "join",
+        "--discovery-file",
+        "/etc/kubeadm/discovery.conf",
+        "--tls-bootstrap-token",
+        TOKEN,
+    ];
+    context.join(&workers[1], &words.map(str::to_owned), &[])?;
+
+    let kubectl = context.ready_as(&first, Shape::of(1, 2))?;
+    for worker in &workers {
+        let left = worker.has("/etc/kubernetes/bootstrap-kubelet.conf");
+        check("credentials of the bootstrap that are left", !left, "none", "bootstrap-kubelet.conf")?;
+        let node = kubectl.json(["get", "node", &worker.name])?;
+        let labels = node["metadata"]["labels"].to_string();
+        check("a worker is no control plane", !labels.contains("control-plane"), "no such label", labels)?;
+    }
+    if !context.kubeadm.reference {
+        again(context, &workers[0], &command)?;
+    }
+    Ok(())
+}
+
+/// Each mistake ends the join soon, with its own words, and leaves nothing that is in the way of a right one.
+fn named(context: &Context<'_>, node: &Node, command: &[String]) -> Result<()> {
+    let with = |from: &str, to: &str| -> Vec<String> {
+        command.iter().map(|word| if word == from { to.to_owned() } else { word.clone() }).collect()
+    };
+    let after = |flag: &str| {
+        let at = command.iter().position(|word| word == flag).unwrap_or_default();
+        command.get(at + 1).cloned().unwrap_or_default()
+    };
+    let (token, pin) = (after("--token"), after("--discovery-token-ca-cert-hash"));
+    let endpoint = command.get(2).cloned().unwrap_or_default();
+    let other_pin = format!("sha256:{}", "0".repeat(64));
+    let other_host = format!("{}:22222", endpoint.split(':').next().unwrap_or_default());
+    let cases: [(&str, Vec<String>, &str); 5] = [
+        (
+            "the secret half of the token",
+            with(&token, &format!("{}.aaaaaaaaaaaaaaaa", &token[..6])),
+            "token's second half",
+        ),
+        (
+            "the id of the token",
+            with(&token, &format!("nobody.{}", &token[7..])),
+            "invalid for this cluster or it has expired",
+        ),
+        ("the pin", with(&pin, &other_pin), "are pinned"),
+        ("the host's name", with(&endpoint, "nobody.invalid:6443"), "is not known"),
+        ("a port that is closed", with(&endpoint, &other_host), "connection refused"),
+    ];
+    for (what, wrong, words) in cases {
+        progress::step(format!("-- {what} is wrong"));
+        // A closed port may open: it is waited for, here for a short time.
+        let config = match words {
+            "connection refused" => vec!["--config", SHORT],
+            _ => Vec::new(),
+        };
+        if !config.is_empty() {
+            node.write(SHORT, &short(&other_host, &token, &pin))?;
+        }
+        let wrong = if config.is_empty() { wrong } else { vec!["kubeadm".into(), "join".into()] };
+        let output: Output = context.try_join(node, &wrong, &config)?;
+        check("a wrong join fails", output.code != 0, "an error", output.stdout.clone())?;
+        check("what the error names", output.stderr.contains(words), words, output.stderr.clone())?;
+        let took = output.took;
+        check(
+            "time until it is named",
+            took < SECONDS,
+            "20 s at most",
+            format!("{:.1} s", took.as_secs_f64()),
+        )?;
+        let left =
+            node.has("/etc/kubernetes/kubelet.conf") || node.has("/etc/kubernetes/bootstrap-kubelet.conf");
+        check("what a wrong join leaves", !left, "nothing", "a kubeconfig of the kubelet")?;
+    }
+    Ok(())
+}
+
+const SHORT: &str = "/etc/kubeadm/join.yaml";
+
+fn short(endpoint: &str, token: &str, pin: &str) -> String {
+    format!(
+        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ntimeouts: {{discovery: 3s}}\ndiscovery:\n  \
+         bootstrapToken: {{apiServerEndpoint: \"{endpoint}\", token: \"{token}\", caCertHashes: [\"{pin}\"]}}\n"
+    )
+}
+
+/// A node that has joined is left as it is.
+fn again(context: &Context<'_>, node: &Node, command: &[String]) -> Result<()> {
+    let kubelet = || node.run(["pidof", "kubelet"]);
+    let before = kubelet()?;
+    let output = context.join(node, command, &[])?;
+    let words = "already running with this configuration";
+    check("what a second join says", output.stdout.contains(words), words, output.stdout.clone())?;
+    let after = kubelet()?;
+    check("the kubelet is the same process", before == after, before.clone(), after)
+}
