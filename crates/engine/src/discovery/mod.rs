@@ -174,9 +174,10 @@ fn cluster_of(config: &Kubeconfig) -> Option<&Cluster> {
     unnamed.or_else(|| config.current_cluster())
 }
 
-/// Whether a failed request says that the host does not exist. The resolver's words are Go's: see crate `host`.
+/// Whether a failed request says that the host's name leads nowhere. The words of the resolver are Go's: see crate
+/// `host`.
 fn unknown_host(error: &ApiError) -> bool {
-    matches!(error, ApiError::Unreachable(text) if text.contains("no such host"))
+    matches!(error, ApiError::Unreachable(text) if text.contains("dial tcp: lookup "))
 }
 
 /// Whether a failed request says that the server's certificate is not to be trusted.
