@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kubeadm_release::facts::preflight::{Check as Fact, Program};
 
-use super::own::Own;
+use super::own::{BOOTSTRAP_CONF, Own};
 use super::{Outcome, etcd, kubelet, machine, network, paths, runtime, system};
 use crate::ports::View;
 use crate::spec::{InitSpec, MANIFESTS};
@@ -30,6 +30,7 @@ enum Kind {
     Firewalld,
     ComponentPort(u16, &'static str),
     KubeletPort,
+    JoinedKubeletPort,
     EtcdPort(u16),
     Manifest(&'static str),
     Proxy,
@@ -73,6 +74,13 @@ impl Check {
             Kind::KubeletPort => {
                 let ours = Own::look(spec, view).kubelet;
                 network::port_open(view, network::ANY, network::KUBELET_PORT, "kubelet", ours)
+            }
+            // A kubelet that has joined before may be of the very cluster: that is judged once the cluster is known.
+            Kind::JoinedKubeletPort => {
+                let joined = ["kubelet.conf", BOOTSTRAP_CONF]
+                    .iter()
+                    .any(|file| view.files.exists(&spec.layout.kubeconfig(file)));
+                network::port_open(view, network::ANY, network::KUBELET_PORT, "kubelet", joined)
             }
             Kind::EtcdPort(port) => etcd::port(spec, view, *port),
             Kind::Manifest(component) => paths::manifest_available(spec, view, component),
@@ -124,7 +132,13 @@ const JOIN: &[Fact] = &[
 /// The checks of `join` for a node whose cluster is not known yet, in the release's order.
 pub fn join(spec: &InitSpec) -> Vec<Check> {
     let all = spec.release.preflight.init.iter();
-    all.filter(|fact| JOIN.contains(fact)).flat_map(|fact| of(*fact, spec)).collect()
+    let checks = all.filter(|fact| JOIN.contains(fact)).flat_map(|fact| of(*fact, spec));
+    checks
+        .map(|check| match check.kind {
+            Kind::KubeletPort => Check { kind: Kind::JoinedKubeletPort, ..check },
+            _ => check,
+        })
+        .collect()
 }
 
 fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {

@@ -49,8 +49,7 @@ impl Own {
         });
         let user = format!("system:node:{}", spec.node_name());
         let kubelet = matches!(view.files.read(&spec.layout.kubeconfig("kubelet.conf")), Ok(Some(content))
-            if String::from_utf8_lossy(&content).contains(&user))
-            || view.files.exists(&spec.layout.kubeconfig(BOOTSTRAP_CONF));
+            if String::from_utf8_lossy(&content).contains(&user));
         // These two say nothing of a node; they are ours where the API server beside them is.
         let beside = |component: &str| api_server && words(component).is_some();
         Self {
