@@ -3,6 +3,7 @@
 
 mod case;
 mod cluster;
+mod join;
 mod manifests;
 mod objects;
 mod preflight;

@@ -2,10 +2,12 @@
 
 use kubeadm_config::components::{self, ComponentConfigs};
 use kubeadm_config::detect::{Detect, FetchError, Interface, RoutingTables};
-use kubeadm_config::load::{InitConfig, Loaded, Options, Source, load_init};
+use kubeadm_config::load::{InitConfig, Loaded, Options, Source, load_init, load_join};
+use kubeadm_engine::join::{JoinSpec, Settings};
 use kubeadm_engine::ports::Access;
 use kubeadm_engine::spec::{ADMIN_CONF, Ignored, InitSpec, KUBERNETES, Layout};
 use kubeadm_pki::KeyAlgorithm;
+use kubeadm_release::Version;
 
 /// The spec of a node `cp1` at 192.0.2.10. `more` continues its ClusterConfiguration, and may add documents.
 pub(crate) fn init(version: &str, more: &str) -> InitSpec {
@@ -79,4 +81,23 @@ impl Detect for Host {
     fn fetch(&mut self, url: &str) -> Result<String, FetchError> {
         Err(FetchError::Unreachable(url.into()))
     }
+}
+
+/// The spec of a worker `w1` that was told a token and pins.
+pub(crate) fn join(version: &str, token: &str, pins: &[String]) -> JoinSpec {
+    let text = format!(
+        "apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+nodeRegistration: {{name: w1, criSocket: unix:///run/memory.sock}}
+discovery:
+  bootstrapToken: {{apiServerEndpoint: \"192.0.2.10:6443\", token: {token}, caCertHashes: {pins:?}}}
+"
+    );
+    let own: Version = version.parse().unwrap();
+    let source = Source { text: &text, name: "join.yaml" };
+    let loaded =
+        load_join(source, &Options::new(own.clone()), &mut Host, &|_| true, &mut Vec::new()).unwrap();
+    let settings =
+        Settings { ignored: Ignored::default(), patches: None, landing: None, kubeadm_version: own };
+    JoinSpec::new(loaded.config, loaded.version, loaded.release, &settings)
 }

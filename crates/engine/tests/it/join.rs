@@ -1,0 +1,151 @@
+//! `join` of a worker over a machine and a cluster in memory: what it leaves, stopped anywhere, again, and what it says
+//! of a cluster that it cannot trust.
+
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use kubeadm_engine::discovery::DiscoveryError;
+use kubeadm_engine::join::{JoinSpec, JoinedError};
+use kubeadm_engine::phase::Selection;
+use kubeadm_engine::phases::join::JOIN;
+use kubeadm_engine::phases::join::kubelet_start::KubeletStartError;
+use kubeadm_engine::phases::{INIT, PhaseError};
+use kubeadm_engine::ports::{Files, WriteApi};
+use kubeadm_engine::resource::CONFIG_MAPS;
+use kubeadm_engine::run::{self, RunError};
+use kubeadm_pki::{Certificate, jws};
+use kubeadm_testkit::{MemoryCluster, MemoryHost};
+use serde_json::json;
+
+use crate::wish;
+
+const VERSION: &str = "v1.37.2";
+const TOKEN: &str = "abcdef.0123456789abcdef";
+const CA: &str = "/etc/kubernetes/pki/ca.crt";
+const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+const BOOTSTRAP_CONF: &str = "/etc/kubernetes/bootstrap-kubelet.conf";
+
+/// A cluster made by `init`, its `cluster-info` signed as the controller manager does, and the pin of its authority.
+fn cluster() -> (Arc<MemoryCluster>, String) {
+    let host = MemoryHost::default();
+    host.machine.set(|state| state.install_kubelet(VERSION));
+    host.cluster.register("cp1");
+    let spec = wish::init(VERSION, "controlPlaneEndpoint: api.example.com:6443\n");
+    block_on(run::run(INIT, &Selection::Skip(Vec::new()), &spec, &spec.context(), &host.effects())).unwrap();
+    let mut info = host.cluster.object(CONFIG_MAPS, "kube-public", "cluster-info").unwrap();
+    let text = info["data"]["kubeconfig"].as_str().unwrap().to_owned();
+    let (id, secret) = TOKEN.split_once('.').unwrap();
+    info["data"][format!("jws-kubeconfig-{id}")] = json!(jws::sign(&text, id, secret));
+    block_on(host.cluster.update(CONFIG_MAPS, &info)).unwrap();
+    let ca = host.files.text(CA).unwrap();
+    let pin = Certificate::from_pem(ca.as_bytes()).unwrap().pin();
+    (Arc::clone(&host.cluster), pin)
+}
+
+/// A machine that reaches the cluster.
+fn machine(cluster: &Arc<MemoryCluster>) -> MemoryHost {
+    let host = MemoryHost { cluster: Arc::clone(cluster), ..MemoryHost::default() };
+    host.machine.set(|state| state.install_kubelet(VERSION));
+    host
+}
+
+fn run_phases(host: &MemoryHost, spec: &JoinSpec, skip: &[&str]) -> Result<(), RunError> {
+    let skip = skip.iter().map(|s| (*s).to_owned()).collect();
+    block_on(run::run(JOIN, &Selection::Skip(skip), spec, &spec.context(), &host.effects()))
+}
+
+/// Everything up to the wait; then the kubelet has its certificate, and the wait ends.
+fn join(host: &MemoryHost, token: &str, pin: &str) -> Result<(), RunError> {
+    let spec = wish::join(VERSION, token, &[pin.to_owned()]);
+    run_phases(host, &spec, &["kubelet-wait-bootstrap"])?;
+    let bootstrap = host.files.text(BOOTSTRAP_CONF).or_else(|| host.files.text(KUBELET_CONF));
+    host.files.put(KUBELET_CONF, bootstrap.expect("the kubelet has credentials"), 0o600);
+    run_phases(host, &spec, &["preflight", "kubelet-start"])
+}
+
+fn discovery(error: RunError) -> DiscoveryError {
+    let RunError::Phase { source, .. } = error else { panic!("{error}") };
+    match *source {
+        PhaseError::Joined(JoinedError::Discovery(error)) => error,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_worker_has_what_its_kubelet_needs() {
+    let (cluster, pin) = cluster();
+    let host = machine(&cluster);
+    join(&host, TOKEN, &pin).unwrap();
+    let config = host.files.text("/var/lib/kubelet/config.yaml").unwrap();
+    assert!(config.contains("clusterDomain: cluster.local"), "{config}");
+    assert_eq!(host.files.stat(CA.as_ref()).unwrap().unwrap().mode, 0o644);
+    let kubeconfig = host.files.text(KUBELET_CONF).unwrap();
+    assert!(kubeconfig.contains("https://api.example.com:6443"), "{kubeconfig}");
+    assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()), "credentials of the bootstrap are left");
+    // Again: nothing is in the way, and nothing is asked of the bootstrap.
+    join(&host, TOKEN, &pin).unwrap();
+    assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()));
+}
+
+#[test]
+fn each_reason_for_distrust_has_its_own_error() {
+    let (cluster, pin) = cluster();
+    let host = machine(&cluster);
+    let other = format!("sha256:{}", "00".repeat(32));
+    let failed = |token: &str, pin: &str| discovery(join(&host, token, pin).unwrap_err());
+    assert!(matches!(failed("abcdef.aaaaaaaaaaaaaaaa", &pin), DiscoveryError::Signature(_)));
+    assert!(matches!(failed("nobody.0123456789abcdef", &pin), DiscoveryError::UnknownToken { known: 1, .. }));
+    assert!(matches!(failed(TOKEN, &other), DiscoveryError::NotPinned { .. }));
+    assert!(matches!(failed(TOKEN, "sha256:00"), DiscoveryError::Pin(_)));
+    for path in [CA, KUBELET_CONF, BOOTSTRAP_CONF] {
+        assert!(!host.files.exists(path.as_ref()), "{path} was written");
+    }
+}
+
+#[test]
+fn another_clusters_authority_is_refused_and_kept() {
+    let (ours, pin) = cluster();
+    let host = machine(&ours);
+    let other = MemoryHost::default();
+    let spec = wish::init(VERSION, "");
+    let only = Selection::Only { path: "certs/ca".into(), skip: Vec::new() };
+    block_on(run::run(INIT, &only, &spec, &spec.context(), &other.effects())).unwrap();
+    let foreign = other.files.text(CA).unwrap();
+    host.files.put(CA, foreign.clone(), 0o644);
+    let RunError::Phase { source, .. } = join(&host, TOKEN, &pin).unwrap_err() else { panic!("no phase") };
+    let PhaseError::KubeletStart(KubeletStartError::OtherAuthority { expected, .. }) = *source else {
+        panic!("{source}")
+    };
+    assert_eq!(expected, pin);
+    assert_eq!(host.files.text(CA).unwrap(), foreign);
+}
+
+#[test]
+fn stopped_at_any_write_and_run_again_it_ends_the_same() {
+    let (cluster, pin) = cluster();
+    let whole = machine(&cluster);
+    join(&whole, TOKEN, &pin).unwrap();
+    let names = |host: &MemoryHost| {
+        let all =
+            host.files.all().into_iter().filter(|(p, _)| p.starts_with("/etc/") || p.starts_with("/var/"));
+        all.map(|(path, entry)| (path, entry.mode)).collect::<Vec<_>>()
+    };
+    let mut stops = 0;
+    for writes in 0.. {
+        let host = machine(&cluster);
+        host.files.stop_after(Some(writes));
+        let first = join(&host, TOKEN, &pin);
+        host.files.stop_after(None);
+        if first.is_ok() {
+            break;
+        }
+        stops += 1;
+        for (path, entry) in host.files.all() {
+            let text = String::from_utf8_lossy(entry.content.as_deref().unwrap_or_default()).into_owned();
+            assert!(!text.contains("token:") || entry.mode & 0o077 == 0, "{} can be read", path.display());
+        }
+        join(&host, TOKEN, &pin).unwrap();
+        assert_eq!(names(&host), names(&whole), "stopped after {writes} writes");
+    }
+    assert!(stops >= 4, "the run was stopped {stops} times");
+}
