@@ -82,13 +82,19 @@ pub enum PhaseError {
     Addon(#[from] addon::AddonError),
     /// Finding the cluster to join.
     #[error(transparent)]
-    Joined(#[from] crate::join::JoinedError),
+    Joined(Box<crate::join::JoinedError>),
     /// Registering this node.
     #[error(transparent)]
     KubeletStart(#[from] join::kubelet_start::KubeletStartError),
     /// The join command.
     #[error("failed to print join command: {0}")]
     JoinCommand(#[from] show_join_command::JoinCommandError),
+}
+
+impl From<crate::join::JoinedError> for PhaseError {
+    fn from(error: crate::join::JoinedError) -> Self {
+        Self::Joined(Box::new(error))
+    }
 }
 
 /// A leaf of the tree.

@@ -66,7 +66,10 @@ fn join(host: &MemoryHost, token: &str, pin: &str) -> Result<(), RunError> {
 fn discovery(error: RunError) -> DiscoveryError {
     let RunError::Phase { source, .. } = error else { panic!("{error}") };
     match *source {
-        PhaseError::Joined(JoinedError::Discovery(error)) => error,
+        PhaseError::Joined(error) => match *error {
+            JoinedError::Discovery(error) => error,
+            other => panic!("{other}"),
+        },
         other => panic!("{other}"),
     }
 }
