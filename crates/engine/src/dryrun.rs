@@ -196,6 +196,9 @@ impl Runtime for DryRuntime {
     async fn containers(&self) -> Result<Vec<Container>, RuntimeError> {
         self.0.containers().await
     }
+    async fn pod_sandboxes(&self) -> Result<Vec<PodSandbox>, RuntimeError> {
+        self.0.pod_sandboxes().await
+    }
     async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, RuntimeError> {
         self.0.log_tail(id, lines).await
     }
@@ -210,6 +213,9 @@ impl WriteRuntime for DryRuntime {
         Ok(())
     }
     async fn stop_container(&self, _: &str, _: Duration) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+    async fn remove_pod_sandbox(&self, _: &str) -> Result<(), RuntimeError> {
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ pub mod ports;
 pub mod preflight;
 pub mod renewal;
 pub mod resource;
+mod restart;
 pub mod rootless;
 pub mod run;
 pub mod spec;

@@ -171,8 +171,8 @@ pub enum Action {
     WaitBootstrap(WaitBootstrap),
     /// Waits until the kubelet and then the control plane answer.
     WaitControlPlane(WaitControlPlane),
-    /// Stops the container of a static pod, and waits until the one that the kubelet makes in its place answers.
-    RestartStaticPod(RestartStaticPod),
+    /// Restarts static pods, one after the other, and waits for each.
+    RestartStaticPods(Vec<RestartStaticPod>),
 }
 
 /// What to do with a service.
@@ -274,8 +274,10 @@ pub struct RestartStaticPod {
     pub manifest: PathBuf,
     /// Name of its container.
     pub component: String,
-    /// What must answer afterwards.
-    pub health: ComponentHealth,
+    /// What must answer afterwards. `None` where nothing can be asked: then its container has to run.
+    pub health: Option<ComponentHealth>,
+    /// Of etcd: what answers well only where its members agree on a leader.
+    pub quorum: Option<String>,
     /// Limit for that.
     pub limit: Duration,
 }

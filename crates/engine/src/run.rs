@@ -13,6 +13,7 @@ use crate::phases::PhaseError;
 use crate::plan::*;
 use crate::ports::*;
 use crate::resource::{CLUSTER_ROLE_BINDINGS, NODES, Resource};
+use crate::restart;
 use crate::wait::{self, WaitError};
 
 /// Why a run stopped.
@@ -225,7 +226,12 @@ impl<'a> Executor<'a> {
                     .await
                     .map_err(|e| ActionError::Wait(Box::new(e)))
             }
-            Action::RestartStaticPod(pod) => self.restart(pod).await,
+            Action::RestartStaticPods(pods) => {
+                if self.context.dry {
+                    return Ok(());
+                }
+                restart::static_pods(pods, &*self.runtime, self.view(), &*self.fx.output).await
+            }
         }
     }
 
@@ -265,23 +271,6 @@ impl<'a> Executor<'a> {
                 self.fx.output.say(advice);
             }
         }
-    }
-
-    /// Stops the container and waits for the next. The kubelet makes it at once: whoever else ended it, it would too.
-    async fn restart(&self, pod: &RestartStaticPod) -> Result<(), ActionError> {
-        if self.context.dry {
-            return Ok(());
-        }
-        let since = self.fx.clock.now();
-        let failed = |source| ActionError::Restart { component: pod.component.clone(), source };
-        let containers = self.runtime.containers().await.map_err(failed)?;
-        let running = |c: &&Container| c.name == pod.component && c.state == ContainerState::Running;
-        for container in containers.iter().filter(running) {
-            self.runtime.stop_container(&container.id, GRACE).await.map_err(failed)?;
-        }
-        wait::restarted(pod, since, self.view(), &*self.fx.output)
-            .await
-            .map_err(|e| ActionError::Wait(Box::new(e)))
     }
 
     // --- images -----------------------------------------------------------------------------------------------
@@ -532,9 +521,6 @@ impl<'a> Executor<'a> {
         }
     }
 }
-
-/// How long a component may take to end: what the kubelet gives pods that say nothing else.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// How long a refusal may be that of a cluster whose roles are still being made.
 const RBAC_LIMIT: Duration = Duration::from_secs(10);

@@ -117,7 +117,7 @@ pub async fn control_plane(
     components.wait(view, output).await
 }
 
-/// Waits for a static pod that was stopped at `since`, until a container made after that answers.
+/// Waits for a static pod that was stopped at `since`, until a container made after that answers, or at least runs.
 pub async fn restarted(
     pod: &RestartStaticPod,
     since: Timestamp,
@@ -125,12 +125,15 @@ pub async fn restarted(
     output: &dyn Output,
 ) -> Result<(), WaitError> {
     let components = Components {
-        components: std::slice::from_ref(&pod.health),
+        components: pod.health.as_slice(),
         limit: pod.limit,
         manifests: std::slice::from_ref(&pod.manifest),
         since,
         socket: view.runtime.socket(),
     };
+    if pod.health.is_none() {
+        components.run(view, &pod.component).await?;
+    }
     components.wait(view, output).await
 }
 
@@ -222,7 +225,31 @@ struct Components<'a> {
 }
 
 impl Components<'_> {
+    /// Waits until the containers run.
+    async fn run(&self, view: View<'_>, name: &str) -> Result<(), WaitError> {
+        let start = view.clock.elapsed();
+        let mut pause = QUICK;
+        loop {
+            let containers = view.runtime.containers().await.unwrap_or_default();
+            if self.pods(view).iter().all(|pod| pod.runs(&containers)) {
+                return Ok(());
+            }
+            let took = view.clock.elapsed() - start;
+            if took >= self.limit {
+                let look = diagnose::Watch::default().look(view, &self.pods(view), &[name], took, true).await;
+                let failures = vec![format!("no container of {name} runs")];
+                let socket = self.socket.to_owned();
+                return Err(WaitError::ControlPlane { failures, findings: look.findings, socket });
+            }
+            view.runtime.changed(pause).await;
+            pause = (pause * 2).min(SLOW);
+        }
+    }
+
     async fn wait(&self, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
+        if self.components.is_empty() {
+            return Ok(());
+        }
         let mut watch = diagnose::Watch::default();
         let limit = go_seconds(self.limit);
         output.say(&format!(
@@ -335,7 +362,7 @@ async fn ask(view: View<'_>, component: &ComponentHealth) -> Result<(), String> 
 }
 
 /// Health endpoints are on this host and serve self-signed certificates: no proxy, no verification.
-async fn get(view: View<'_>, url: &str) -> Result<u16, HttpError> {
+pub(crate) async fn get(view: View<'_>, url: &str) -> Result<u16, HttpError> {
     let timeout = Duration::from_secs(10);
     let request = HttpGet { url: url.into(), timeout, proxy: false, trust: HttpTrust::Unverified };
     Ok(view.net.get(&request).await?.status)

@@ -11,8 +11,8 @@ use futures::future::try_join_all;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use kubeadm_engine::ports::{
-    CgroupDriver, Container, ContainerState, Runtime, RuntimeCondition, RuntimeError, RuntimeStatus,
-    Runtimes, WriteRuntime,
+    CgroupDriver, Container, ContainerState, PodSandbox, Runtime, RuntimeCondition, RuntimeError,
+    RuntimeStatus, Runtimes, WriteRuntime,
 };
 use kubeadm_rpc::cri::image_service_client::ImageServiceClient;
 use kubeadm_rpc::cri::runtime_service_client::RuntimeServiceClient;
@@ -29,6 +29,8 @@ use crate::pod_logs::PodLogs;
 const STATUS_LIMIT: Duration = Duration::from_secs(2);
 /// Limit for looking at images and containers, which takes longer on a loaded node.
 const LIST_LIMIT: Duration = Duration::from_secs(10);
+/// Limit for stopping or removing a pod: its network is taken down, too.
+const REMOVE_LIMIT: Duration = Duration::from_secs(60);
 /// What a runtime may answer at most, as Go's CRI client has it.
 const MESSAGE_LIMIT: usize = 16 << 20;
 
@@ -232,6 +234,14 @@ fn transport_failure(status: &Status) -> Option<String> {
     last
 }
 
+/// What is not there any more has been removed.
+fn gone<T: Default>(answer: Result<tonic::Response<T>, Status>) -> Result<tonic::Response<T>, Status> {
+    match answer {
+        Err(status) if status.code() == Code::NotFound => Ok(tonic::Response::new(T::default())),
+        other => other,
+    }
+}
+
 fn image_spec(image: &str) -> Option<cri::ImageSpec> {
     Some(cri::ImageSpec { image: image.into(), user_specified_image: String::new() })
 }
@@ -292,6 +302,17 @@ impl Runtime for CriClient {
         Ok(containers)
     }
 
+    async fn pod_sandboxes(&self) -> Result<Vec<PodSandbox>, RuntimeError> {
+        let mut client = self.runtime().await?;
+        let answer = client.list_pod_sandbox(cri::ListPodSandboxRequest { filter: None });
+        let items = self.within(LIST_LIMIT, "ListPodSandbox", answer).await?.items;
+        let described = |sandbox: cri::PodSandbox| {
+            let metadata = sandbox.metadata.unwrap_or_default();
+            PodSandbox { id: sandbox.id, pod: metadata.name, namespace: metadata.namespace }
+        };
+        Ok(items.into_iter().map(described).collect())
+    }
+
     async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, RuntimeError> {
         let path = self.container_status(id).await?.unwrap_or_default().log_path;
         if path.is_empty() {
@@ -320,15 +341,18 @@ impl WriteRuntime for CriClient {
         let mut client = self.runtime().await?;
         let timeout = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
         let request = cri::StopContainerRequest { container_id: id.into(), timeout };
-        let answer = async {
-            match client.stop_container(request).await {
-                Err(status) if status.code() == Code::NotFound => {
-                    Ok(tonic::Response::new(Default::default()))
-                }
-                other => other,
-            }
-        };
+        let answer = async { gone(client.stop_container(request).await) };
         self.within(grace + LIST_LIMIT, "StopContainer", answer).await.map(drop)
+    }
+
+    async fn remove_pod_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
+        let mut client = self.runtime().await?;
+        let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.into() };
+        let answer = async { gone(client.stop_pod_sandbox(request).await) };
+        self.within(REMOVE_LIMIT, "StopPodSandbox", answer).await?;
+        let request = cri::RemovePodSandboxRequest { pod_sandbox_id: id.into() };
+        let answer = async { gone(client.remove_pod_sandbox(request).await) };
+        self.within(REMOVE_LIMIT, "RemovePodSandbox", answer).await.map(drop)
     }
 }
 

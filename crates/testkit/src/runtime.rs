@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use kubeadm_engine::ports::{
-    CgroupDriver, Container, ContainerState, Runtime, RuntimeCondition, RuntimeError, RuntimeStatus,
-    Runtimes, WriteRuntime,
+    CgroupDriver, Container, ContainerState, PodSandbox, Runtime, RuntimeCondition, RuntimeError,
+    RuntimeStatus, Runtimes, WriteRuntime,
 };
 
 use crate::machine::started;
@@ -29,9 +30,9 @@ pub struct RuntimeState {
     pub log: Vec<String>,
     /// How many pulls fail before one succeeds.
     pub failing_pulls: usize,
-    /// Ids of containers that were stopped, in order.
+    /// Ids of containers that were stopped and of sandboxes that were removed, in order.
     pub stopped: Vec<String>,
-    /// Whether a kubelet makes a container anew that was stopped.
+    /// Whether a kubelet makes a container anew that was stopped or removed.
     pub revives: bool,
 }
 
@@ -72,6 +73,10 @@ impl MemoryRuntime {
     /// A runtime at whose socket nobody answers.
     pub fn unreachable() -> RuntimeError {
         RuntimeError::Unreachable { socket: SOCKET.into(), reason: "connection refused".into() }
+    }
+
+    fn now(&self) -> Timestamp {
+        started() + *self.time.lock().expect("no test panics with the lock")
     }
 
     /// A runtime whose waits pass the time of a machine.
@@ -116,6 +121,17 @@ impl Runtime for MemoryRuntime {
     async fn containers(&self) -> Result<Vec<Container>, RuntimeError> {
         Ok(self.set(|state| state.containers.clone()))
     }
+    async fn pod_sandboxes(&self) -> Result<Vec<PodSandbox>, RuntimeError> {
+        // Each pod has one sandbox, of its own name.
+        let mut pods: Vec<PodSandbox> = Vec::new();
+        for Container { pod, namespace, .. } in self.set(|state| state.containers.clone()) {
+            let sandbox = PodSandbox { id: pod.clone(), pod, namespace };
+            if !pods.contains(&sandbox) {
+                pods.push(sandbox);
+            }
+        }
+        Ok(pods)
+    }
     async fn log_tail(&self, _: &str, _: usize) -> Result<Vec<String>, RuntimeError> {
         Ok(self.set(|state| state.log.clone()))
     }
@@ -138,26 +154,41 @@ impl WriteRuntime for MemoryRuntime {
         })
     }
     async fn stop_container(&self, id: &str, _: Duration) -> Result<(), RuntimeError> {
-        let now = started() + *self.time.lock().expect("no test panics with the lock");
+        let now = self.now();
         self.set(|state| {
-            let Some(container) = state.containers.iter_mut().find(|c| c.id == id) else { return Ok(()) };
+            let Some(container) = state.containers.iter_mut().find(|c| c.id == id) else { return };
             container.state = ContainerState::Exited;
             container.exit_code = Some(0);
             container.finished = Some(now);
-            let next = Container {
-                id: format!("{id}'"),
-                state: ContainerState::Running,
-                exit_code: None,
-                finished: None,
-                attempt: container.attempt + 1,
-                created: now,
-                ..container.clone()
-            };
+            let next = next(container, now);
             if state.revives {
                 state.containers.insert(0, next);
             }
             state.stopped.push(id.to_owned());
-            Ok(())
-        })
+        });
+        Ok(())
+    }
+    async fn remove_pod_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
+        let now = self.now();
+        self.set(|state| {
+            let newest = state.containers.iter().find(|c| c.pod == id).map(|c| next(c, now));
+            state.containers.retain(|c| c.pod != id);
+            state.containers.extend(newest.filter(|_| state.revives));
+            state.stopped.push(id.to_owned());
+        });
+        Ok(())
+    }
+}
+
+/// What a kubelet makes in place of a container.
+fn next(container: &Container, now: Timestamp) -> Container {
+    Container {
+        id: format!("{}'", container.id),
+        state: ContainerState::Running,
+        exit_code: None,
+        finished: None,
+        attempt: container.attempt + 1,
+        created: now,
+        ..container.clone()
     }
 }

@@ -108,6 +108,17 @@ pub struct Container {
     pub finished: Option<Timestamp>,
 }
 
+/// A pod as the runtime has it: what its containers share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodSandbox {
+    /// CRI id.
+    pub id: String,
+    /// Pod name.
+    pub pod: String,
+    /// Pod namespace.
+    pub namespace: String,
+}
+
 /// Reads the container runtime over CRI. Connects on first use.
 #[async_trait]
 pub trait Runtime: Send + Sync {
@@ -121,6 +132,8 @@ pub trait Runtime: Send + Sync {
     async fn image_present(&self, image: &str) -> Result<bool, RuntimeError>;
     /// All containers of pods in `kube-system`, newest first.
     async fn containers(&self) -> Result<Vec<Container>, RuntimeError>;
+    /// The sandboxes of all pods, running or not.
+    async fn pod_sandboxes(&self) -> Result<Vec<PodSandbox>, RuntimeError>;
     /// The last lines of a container's log, oldest first.
     async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, RuntimeError>;
     /// Returns when a container changed, or after `max`; never an error: it only shortens a wait.
@@ -134,6 +147,8 @@ pub trait WriteRuntime: Runtime {
     async fn pull(&self, image: &str) -> Result<(), RuntimeError>;
     /// Asks a container to end, and kills it after `grace`. Absence is success.
     async fn stop_container(&self, id: &str, grace: Duration) -> Result<(), RuntimeError>;
+    /// Stops a pod and removes it with its containers. Absence is success.
+    async fn remove_pod_sandbox(&self, id: &str) -> Result<(), RuntimeError>;
 }
 
 /// Opens clients of container runtimes.

@@ -1,6 +1,4 @@
-//! The static pods that go on with old certificates, and how they are restarted: each container is stopped through CRI,
-//! and its kubelet makes the next one from the manifest, which stays in its place all the time. A run that is killed
-//! leaves no component without a manifest.
+//! The static pods that go on with old certificates, and the plan to restart them.
 
 use std::path::PathBuf;
 
@@ -60,27 +58,30 @@ pub fn affected(renewed: &[&'static Managed], settings: &Settings, view: View<'_
 ///
 /// # Errors
 /// When they would not come back, or nobody could tell.
-pub async fn restart(pods: &[Affected], view: View<'_>) -> Result<Vec<Step>, RestartError> {
+pub async fn restart(pods: &[Affected], view: View<'_>) -> Result<Step, RestartError> {
     // On a host without a known init system nothing can be said of the kubelet.
     if view.services.init_system().is_ok() && !view.services.active("kubelet").await {
         return Err(RestartError::NoKubelet);
     }
     let limit = Timeouts::default().control_plane_component_health_check.to_std();
-    let mut steps = Vec::new();
+    let mut restarted = Vec::new();
     for Affected { component, manifest, .. } in pods {
-        let health = static_pods::health(view, manifest)
-            .or_else(|| {
-                // Old releases probe etcd by a command; the API server's health speaks for it.
-                let server = manifest.with_file_name("kube-apiserver.yaml");
-                static_pods::health(view, &server).filter(|_| *component == "etcd")
-            })
-            .ok_or(RestartError::NoProbe { component, manifest: manifest.clone() })?;
-        let pod =
-            RestartStaticPod { manifest: manifest.clone(), component: (*component).into(), health, limit };
-        steps.push(
-            Step::new(Action::RestartStaticPod(pod))
-                .saying(format!("[renew] Restarting the static Pod {component}")),
-        );
+        let health = static_pods::health(view, manifest);
+        let is_etcd = *component == "etcd";
+        // Old releases probe etcd by a command; the API server, which comes next, speaks for it.
+        if health.is_none() && !is_etcd {
+            return Err(RestartError::NoProbe { component, manifest: manifest.clone() });
+        }
+        let quorum = health.as_ref().filter(|_| is_etcd).and_then(|health| asks_for_leader(&health.url));
+        let (manifest, component) = (manifest.clone(), (*component).into());
+        restarted.push(RestartStaticPod { manifest, component, health, quorum, limit });
     }
-    Ok(steps)
+    Ok(Step::new(Action::RestartStaticPods(restarted)))
+}
+
+/// `/health` of etcd asks for a leader in every release, whatever the probe of the manifest asks.
+fn asks_for_leader(probe: &str) -> Option<String> {
+    let (scheme, rest) = probe.split_once("://")?;
+    let (address, _) = rest.split_once('/')?;
+    Some(format!("{scheme}://{address}/health"))
 }

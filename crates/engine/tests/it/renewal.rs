@@ -13,7 +13,7 @@ use kubeadm_engine::renewal::{
     MANAGED, Managed, Place, Planned, Renewal, RenewalError, Settings, State, affected, local_etcd, restart,
     survey,
 };
-use kubeadm_engine::run::{self, Context, Executor};
+use kubeadm_engine::run::{self, Executor};
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::kubeconfig::Kubeconfig;
 use kubeadm_pki::{Certificate, KeyAlgorithm, PrivateKey};
@@ -42,10 +42,6 @@ fn new_spec() -> InitSpec {
     wish::init("v1.37.2", "")
 }
 
-fn context(spec: &InitSpec) -> Context {
-    spec.context()
-}
-
 fn plan(host: &MemoryHost, settings: &Settings) -> Planned {
     let all = settings.certificates(&*host.files);
     Renewal::look(&all, settings, host.view()).plan(host.view())
@@ -55,7 +51,7 @@ fn plan(host: &MemoryHost, settings: &Settings) -> Planned {
 fn renew(host: &MemoryHost, settings: &Settings) -> Planned {
     let mut planned = plan(host, settings);
     let (spec, effects) = (new_spec(), host.effects());
-    let context = context(&spec);
+    let context = spec.context();
     block_on(Executor::new(&context, &effects).all(std::mem::take(&mut planned.steps))).unwrap();
     planned
 }
@@ -192,7 +188,7 @@ fn killed_at_any_write_and_run_again() {
         let host = node(&spec);
         let before = pairs(&host);
         host.files.stop_after(Some(stop));
-        let (planned, effects, context) = (plan(&host, &settings), host.effects(), context(&spec));
+        let (planned, effects, context) = (plan(&host, &settings), host.effects(), spec.context());
         if block_on(Executor::new(&context, &effects).all(planned.steps)).is_ok() {
             stops = stop;
             break;
@@ -537,9 +533,9 @@ fn static_pods_that_hold_old_certificates_are_restarted_one_after_the_other() {
             names,
             [("etcd", 2), ("kube-apiserver", 4), ("kube-controller-manager", 1), ("kube-scheduler", 1)]
         );
-        let steps = block_on(restart(&pods, host.view())).unwrap();
-        let (effects, context) = (host.effects(), context(&spec));
-        block_on(Executor::new(&context, &effects).all(steps)).unwrap();
+        let step = block_on(restart(&pods, host.view())).unwrap();
+        let (effects, context) = (host.effects(), spec.context());
+        block_on(Executor::new(&context, &effects).all(vec![step])).unwrap();
         let (stopped, containers) =
             host.runtimes.runtime.set(|runtime| (runtime.stopped.clone(), runtime.containers.clone()));
         assert_eq!(stopped, PODS);
@@ -595,20 +591,82 @@ fn a_component_that_does_not_come_back_ends_the_run_with_its_cause() {
     let settings = settings(&spec);
     let planned = renew(&host, &settings);
     let pods = affected(&planned.renewed, &settings, host.view());
-    let steps = block_on(restart(&pods, host.view())).unwrap();
+    let step = block_on(restart(&pods, host.view())).unwrap();
     host.runtimes.runtime.set(|runtime| {
         runtime.revives = false;
         runtime.log = vec!["{\"level\":\"fatal\",\"msg\":\"bind: address already in use\"}".into()];
     });
     // The old container is gone and nobody answers.
     host.machine.set(|state| state.refuse("http://127.0.0.1:2381/livez"));
-    let (effects, context) = (host.effects(), context(&spec));
+    let (effects, context) = (host.effects(), spec.context());
     let before = host.machine.elapsed();
-    let error = block_on(Executor::new(&context, &effects).all(steps)).unwrap_err();
+    let error = block_on(Executor::new(&context, &effects).all(vec![step])).unwrap_err();
     assert!(error.to_string().contains("etcd check failed at http://127.0.0.1:2381/livez"), "{error}");
     assert!(host.machine.elapsed() - before >= Duration::from_secs(240));
     // What depends on it was left alone.
     assert_eq!(host.runtimes.runtime.set(|runtime| runtime.stopped.clone()), ["etcd"]);
+}
+
+/// Old releases have etcd probed by a command: its container is what can be seen of it.
+#[test]
+fn an_etcd_that_cannot_be_asked_has_to_run() {
+    let spec = wish::init("v1.13.12", "");
+    let host = running_node(&spec);
+    let settings = settings(&spec);
+    let pods = affected(&[Managed::named("etcd-server").unwrap()], &settings, host.view());
+    let step = block_on(restart(&pods, host.view())).unwrap();
+    host.runtimes.runtime.set(|runtime| runtime.revives = false);
+    let (effects, context) = (host.effects(), spec.context());
+    let error = block_on(Executor::new(&context, &effects).all(vec![step])).unwrap_err();
+    assert!(error.to_string().contains("no container of etcd runs"), "{error}");
+    assert!(error.to_string().contains("cause: etcd"), "{error}");
+}
+
+/// A component whose certificate has expired ends again and again, and the kubelet takes its time with it.
+#[test]
+fn what_has_ended_by_itself_is_made_anew_with_its_pod() {
+    let spec = new_spec();
+    let host = running_node(&spec);
+    let settings = settings(&spec);
+    host.runtimes.runtime.set(|runtime| {
+        for container in runtime.containers.iter_mut().filter(|c| c.name != "etcd") {
+            (container.state, container.finished) = (ContainerState::Exited, Some(container.created));
+        }
+    });
+    let planned = renew(&host, &settings);
+    let pods = affected(&planned.renewed, &settings, host.view());
+    let step = block_on(restart(&pods, host.view())).unwrap();
+    let (effects, context) = (host.effects(), spec.context());
+    block_on(Executor::new(&context, &effects).all(vec![step])).unwrap();
+    assert_eq!(
+        host.runtimes.runtime.set(|runtime| runtime.stopped.clone()),
+        ["etcd", "kube-apiserver-cp1", "kube-controller-manager-cp1", "kube-scheduler-cp1"]
+    );
+}
+
+/// The first node of several whose certificates have all expired: its etcd finds no other that accepts it.
+#[test]
+fn without_a_majority_what_needs_etcd_is_restarted_but_not_waited_for() {
+    let spec = new_spec();
+    let host = running_node(&spec);
+    let settings = settings(&spec);
+    let planned = renew(&host, &settings);
+    let pods = affected(&planned.renewed, &settings, host.view());
+    let step = block_on(restart(&pods, host.view())).unwrap();
+    host.machine.set(|state| {
+        state.answer("http://127.0.0.1:2381/health", 503, r#"{"health":"false","reason":"RAFT NO LEADER"}"#);
+        state.refuse("https://192.0.2.10:6443/livez");
+    });
+    let (effects, context) = (host.effects(), spec.context());
+    let before = host.machine.elapsed();
+    block_on(Executor::new(&context, &effects).all(vec![step])).unwrap();
+    assert!(host.machine.elapsed() - before < Duration::from_secs(40));
+    assert_eq!(host.runtimes.runtime.set(|runtime| runtime.stopped.clone()), PODS);
+    let warned = host.output.warned();
+    assert!(
+        warned.last().unwrap().contains("renew the certificates of the other control-plane nodes too"),
+        "{warned:?}"
+    );
 }
 
 /// An upgrade renews what belongs to one component, whatever the rest is like.
@@ -620,7 +678,7 @@ fn the_certificates_of_one_component_can_be_renewed_alone() {
     let before = pairs(&host);
     let items: Vec<_> = Managed::of_component(Some("etcd")).collect();
     let planned = Renewal::look(&items, &settings, host.view()).plan(host.view());
-    let (effects, context) = (host.effects(), context(&spec));
+    let (effects, context) = (host.effects(), spec.context());
     block_on(Executor::new(&context, &effects).all(planned.steps)).unwrap();
     for (name, pair) in pairs(&host) {
         assert_eq!(pair.certificate != before[name].certificate, name.starts_with("etcd-"), "{name}");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures::stream::Empty;
-use kubeadm_engine::ports::{CgroupDriver, ContainerState, RuntimeError, Runtimes};
+use kubeadm_engine::ports::{CgroupDriver, ContainerState, PodSandbox, RuntimeError, Runtimes};
 use kubeadm_host::runtimes::HostRuntimes;
 use kubeadm_rpc::cri;
 use kubeadm_rpc::cri::image_service_server::{ImageService, ImageServiceServer};
@@ -77,21 +77,35 @@ impl RuntimeService for Fake {
         &self,
         _: Request<cri::ListPodSandboxRequest>,
     ) -> Answer<cri::ListPodSandboxResponse> {
-        Err(Status::internal("not asked for"))
+        let metadata = cri::PodSandboxMetadata {
+            name: "etcd-node".into(),
+            namespace: "kube-system".into(),
+            ..Default::default()
+        };
+        let sandbox =
+            cri::PodSandbox { id: "sandbox".into(), metadata: Some(metadata), ..Default::default() };
+        Ok(Response::new(cri::ListPodSandboxResponse { items: vec![sandbox] }))
     }
 
     async fn stop_pod_sandbox(
         &self,
-        _: Request<cri::StopPodSandboxRequest>,
+        request: Request<cri::StopPodSandboxRequest>,
     ) -> Answer<cri::StopPodSandboxResponse> {
-        Err(Status::internal("not asked for"))
+        match request.into_inner().pod_sandbox_id.as_str() {
+            "sandbox" => Ok(Response::new(Default::default())),
+            "stuck" => Err(Status::unknown("failed to destroy network for sandbox")),
+            _ => Err(Status::not_found("an error occurred when try to find sandbox")),
+        }
     }
 
     async fn remove_pod_sandbox(
         &self,
-        _: Request<cri::RemovePodSandboxRequest>,
+        request: Request<cri::RemovePodSandboxRequest>,
     ) -> Answer<cri::RemovePodSandboxResponse> {
-        Err(Status::internal("not asked for"))
+        match request.into_inner().pod_sandbox_id.as_str() {
+            "sandbox" => Ok(Response::new(Default::default())),
+            _ => Err(Status::not_found("an error occurred when try to find sandbox")),
+        }
     }
 
     async fn stop_container(
@@ -280,6 +294,24 @@ async fn containers_are_stopped() {
     runtime.stop_container("gone", grace).await.unwrap();
     let error = runtime.stop_container("stuck", grace).await.unwrap_err().to_string();
     assert_eq!(error, "StopContainer: rpc error: code = Unknown desc = failed to kill container");
+}
+
+#[tokio::test]
+async fn pods_are_listed_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = start(dir.path(), false, true);
+    let runtime = HostRuntimes::default().writer(&socket);
+    let pods = runtime.pod_sandboxes().await.unwrap();
+    let wanted =
+        PodSandbox { id: "sandbox".into(), pod: "etcd-node".into(), namespace: "kube-system".into() };
+    assert_eq!(pods, [wanted]);
+    runtime.remove_pod_sandbox("sandbox").await.unwrap();
+    runtime.remove_pod_sandbox("gone").await.unwrap();
+    let error = runtime.remove_pod_sandbox("stuck").await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "StopPodSandbox: rpc error: code = Unknown desc = failed to destroy network for sandbox"
+    );
 }
 
 #[tokio::test]

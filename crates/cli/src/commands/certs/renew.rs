@@ -39,17 +39,15 @@ pub(crate) fn renew(call: &Call<'_>, what: Renewed) -> Result<(), CommandError> 
     let pods = affected(&planned.renewed, &settings, view);
     // What cannot be restarted is told before anything changes.
     let restarts = match with_restart {
-        true => session.block_on(restart(&pods, view))?,
-        false => Vec::new(),
+        true => Some(session.block_on(restart(&pods, view))?),
+        false => None,
     };
     session.block_on(executor.all(planned.steps)).map_err(|e| as_root(e.into(), &session))?;
     if what == Renewed::All {
         output::line("");
         output::line(if with_restart { DONE } else { MUST_RESTART });
     }
-    if with_restart {
-        session.block_on(executor.all(restarts))?;
-    }
+    session.block_on(executor.all(restarts.into_iter().collect()))?;
     if !pods.is_empty() {
         output::text_as_is(&of_pods(&pods, with_restart));
     }
@@ -78,7 +76,7 @@ fn items(
 /// Which static pods run with what.
 fn of_pods(pods: &[Affected], restarted: bool) -> String {
     let mut text = String::from(match restarted {
-        true => "\nThese static Pods of this node now run with their new certificates:\n",
+        true => "\nThese static Pods of this node were restarted with their new certificates:\n",
         false => "\nThese static Pods of this node still run with the certificates they had before:\n",
     });
     for Affected { component, certificates, .. } in pods {

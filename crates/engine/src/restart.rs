@@ -1,0 +1,86 @@
+//! Restarts static pods through CRI: the manifest stays where it is, and the kubelet makes the container anew. A run that
+//! is killed leaves no component without a manifest.
+
+use std::time::Duration;
+
+use crate::plan::RestartStaticPod;
+use crate::ports::*;
+use crate::run::ActionError;
+use crate::wait;
+
+/// How long a component may take to end: what the kubelet gives pods that say nothing else.
+const GRACE: Duration = Duration::from_secs(30);
+/// How long the members of etcd may take to agree on a leader after one of them was restarted; an election takes a
+/// second or two.
+const ELECTION: Duration = Duration::from_secs(30);
+
+/// Restarts them in order and waits for each.
+///
+/// Where the certificates of all control-plane nodes have expired, the first etcd that is restarted finds no other that
+/// accepts it. What depends on it cannot come up before a majority has new certificates, so it is restarted and not
+/// waited for.
+pub(crate) async fn static_pods(
+    pods: &[RestartStaticPod],
+    runtime: &dyn WriteRuntime,
+    view: View<'_>,
+    output: &dyn Output,
+) -> Result<(), ActionError> {
+    let mut alone = false;
+    for pod in pods {
+        output.say(&format!("[renew] Restarting the static Pod {}", pod.component));
+        let since = view.clock.now();
+        stop(pod, runtime)
+            .await
+            .map_err(|source| ActionError::Restart { component: pod.component.clone(), source })?;
+        if alone {
+            continue;
+        }
+        wait::restarted(pod, since, view, output).await.map_err(|e| ActionError::Wait(Box::new(e)))?;
+        if let Some(url) = &pod.quorum {
+            alone = !answers_soon(url, view, output).await;
+        }
+    }
+    if alone {
+        output.warn(
+            "etcd on this node sees no majority of its members, so nothing that needs it was waited for: renew the \
+             certificates of the other control-plane nodes too, then the API server comes back by itself",
+        );
+    }
+    Ok(())
+}
+
+/// Ends what runs, so that the kubelet makes it anew at once. What has ended by itself, such as a component whose
+/// certificate has expired, would be made anew only after a pause of up to five minutes: the kubelet forgets that with
+/// the pod.
+async fn stop(pod: &RestartStaticPod, runtime: &dyn WriteRuntime) -> Result<(), RuntimeError> {
+    let containers = runtime.containers().await?;
+    let own: Vec<&Container> = containers.iter().filter(|c| c.name == pod.component).collect();
+    let running: Vec<&&Container> = own.iter().filter(|c| c.state == ContainerState::Running).collect();
+    for container in &running {
+        runtime.stop_container(&container.id, GRACE).await?;
+    }
+    if !running.is_empty() {
+        return Ok(());
+    }
+    for sandbox in runtime.pod_sandboxes().await? {
+        if own.iter().any(|c| c.pod == sandbox.pod && c.namespace == sandbox.namespace) {
+            runtime.remove_pod_sandbox(&sandbox.id).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn answers_soon(url: &str, view: View<'_>, output: &dyn Output) -> bool {
+    let end = view.clock.elapsed() + ELECTION;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let good = matches!(wait::get(view, url).await, Ok(200));
+        if good || view.clock.elapsed() >= end {
+            output.progress("");
+            return good;
+        }
+        output.progress("waiting for the members of etcd to agree on a leader");
+        view.clock.pause(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
