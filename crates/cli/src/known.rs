@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use kubeadm_config::documents::Reading;
 use kubeadm_config::load::{InitConfig, Source, init_as_written};
-use kubeadm_engine::objects::KUBE_SYSTEM;
-use kubeadm_engine::objects::config_maps::KUBEADM_CONFIG;
 use kubeadm_engine::ports::Access;
-use kubeadm_engine::resource::CONFIG_MAPS;
 use kubeadm_engine::spec::{KUBERNETES, Layout};
+use kubeadm_engine::stored::cluster_text;
 use kubeadm_pki::KeyAlgorithm;
 
 use crate::error::CommandError;
@@ -45,7 +44,7 @@ impl Known {
             return Ok(None);
         }
         let text = session.read_config(path)?;
-        let config = as_written(&text, path, session)?;
+        let config = as_written(&text, path, Reading::default(), session)?;
         Ok(Some(Self { origin: Origin::File, config }))
     }
 
@@ -58,8 +57,10 @@ impl Known {
     ) -> Option<Result<Self, CommandError>> {
         session.fx.files.exists(kubeconfig).then(|| {
             asking();
-            let text = session.block_on(fetch(kubeconfig, session)).map_err(CommandError::new)?;
-            let config = as_written(&text, KUBEADM_CONFIG, session)?;
+            let text = session.block_on(fetch(kubeconfig, session))?;
+            // It was accepted when it was stored.
+            let reading = Reading { strict: false, allow_experimental: true };
+            let config = as_written(&text, "ConfigMap kube-system/kubeadm-config", reading, session)?;
             Ok(Self { origin: Origin::Cluster, config })
         })
     }
@@ -87,24 +88,26 @@ impl Known {
     }
 }
 
-fn as_written(text: &str, name: &str, session: &Session) -> Result<InitConfig, CommandError> {
+fn as_written(
+    text: &str,
+    name: &str,
+    reading: Reading,
+    session: &Session,
+) -> Result<InitConfig, CommandError> {
     let mut notices = Vec::new();
-    let config = init_as_written(Source { text, name }, &mut notices);
+    let config = init_as_written(Source { text, name }, reading, &mut notices);
     session.tell(&notices);
     Ok(config?)
 }
 
 /// The text of the configuration that the cluster keeps.
-async fn fetch(kubeconfig: &Path, session: &Session) -> Result<String, String> {
+async fn fetch(kubeconfig: &Path, session: &Session) -> Result<String, CommandError> {
     let api = session.fx.cluster.reader(&Access::new(kubeconfig));
-    let asked = api.get(CONFIG_MAPS, KUBE_SYSTEM, KUBEADM_CONFIG);
-    let map = match select(asked, session.fx.clock.pause(PATIENCE)).await {
-        Either::Left((answer, _)) => answer.map_err(|e| e.to_string())?,
-        Either::Right(_) => return Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
-    };
-    let map = map.ok_or_else(|| format!("the ConfigMap {KUBE_SYSTEM}/{KUBEADM_CONFIG} does not exist"))?;
-    let text =
-        ["ClusterConfiguration", "MasterConfiguration"].iter().find_map(|key| map["data"][*key].as_str());
-    text.map(str::to_owned)
-        .ok_or_else(|| format!("the ConfigMap {KUBE_SYSTEM}/{KUBEADM_CONFIG} holds no configuration"))
+    let asked = Box::pin(cluster_text(&*api));
+    match select(asked, session.fx.clock.pause(PATIENCE)).await {
+        Either::Left((answer, _)) => Ok(answer?),
+        Either::Right(_) => {
+            Err(CommandError::new(format!("no answer within {} seconds", PATIENCE.as_secs())))
+        }
+    }
 }

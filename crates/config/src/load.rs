@@ -139,8 +139,12 @@ pub fn init_from_documents(
 
 /// Reads the configuration of `init` as it is written: nothing is filled in, looked up or held against a release. For
 /// what must work for a cluster of any minor, and needs to know what was said and what was not.
-pub fn init_as_written(source: Source<'_>, notices: &mut Vec<Notice>) -> Result<InitConfig, ConfigError> {
-    let documents = Documents::read(source.text, source.name, Reading::default(), notices)?;
+pub fn init_as_written(
+    source: Source<'_>,
+    reading: Reading,
+    notices: &mut Vec<Notice>,
+) -> Result<InitConfig, ConfigError> {
+    let documents = Documents::read(source.text, source.name, reading, notices)?;
     documents.say_ignored(&INIT_KINDS, notices);
     Ok(decode_init(&documents)?.0)
 }

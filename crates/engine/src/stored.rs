@@ -54,11 +54,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 ///
 /// kube-proxy's configuration may be missing; the other two must be there.
 pub async fn fetch(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<StoredTexts, StoredError> {
-    let map = get(api, clock, KUBEADM_CONFIG, limit).await?;
-    let map = map.ok_or_else(|| StoredError::Missing { name: KUBEADM_CONFIG.into() })?;
-    let cluster = keys().iter().find_map(|key| text(&map, key));
-    let cluster =
-        cluster.ok_or_else(|| StoredError::NoKey { name: KUBEADM_CONFIG.into(), key: keys()[0] })?;
+    let cluster = cluster_of(get(api, clock, KUBEADM_CONFIG, limit).await?)?;
     // The name of the kubelet's ConfigMap follows from the version that the first one tells.
     let texts = StoredTexts { cluster, ..StoredTexts::default() };
     let known = stored::load(&texts, InitConfiguration::default(), &mut Vec::new())?;
@@ -76,6 +72,18 @@ pub async fn fetch(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<
         }
     };
     Ok(StoredTexts { kubelet: Some(kubelet), kube_proxy, ..texts })
+}
+
+/// The text of the cluster's configuration, by one request: for commands that go on without it.
+pub async fn cluster_text(api: &dyn Api) -> Result<String, StoredError> {
+    let map = api.get(CONFIG_MAPS, KUBE_SYSTEM, KUBEADM_CONFIG).await;
+    cluster_of(map.map_err(|source| StoredError::Get { name: KUBEADM_CONFIG.into(), source })?)
+}
+
+fn cluster_of(map: Option<Value>) -> Result<String, StoredError> {
+    let map = map.ok_or_else(|| StoredError::Missing { name: KUBEADM_CONFIG.into() })?;
+    let cluster = keys().iter().find_map(|key| text(&map, key));
+    cluster.ok_or_else(|| StoredError::NoKey { name: KUBEADM_CONFIG.into(), key: keys()[0] })
 }
 
 fn text(map: &Value, key: &str) -> Option<String> {
