@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use kubeadm_pki::Certificate;
+
 use crate::phases::kubelet_start::{config_file, env_file};
 use crate::ports::Files;
 use crate::spec::KUBELET;
@@ -17,6 +19,14 @@ pub fn runtime_socket(files: &dyn Files) -> Option<String> {
         config["containerRuntimeEndpoint"].as_str().filter(|socket| !socket.is_empty()).map(str::to_owned)
     };
     flag.or_else(|| field(&Path::new(KUBELET).join("instance-config.yaml"))).or_else(|| field(&config_file()))
+}
+
+/// Where the kubelet keeps the client certificate that it renews itself, with its key.
+pub const CLIENT_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+
+/// The kubelet's own client certificate, where it can be read.
+pub fn client_certificate(files: &dyn Files) -> Option<Certificate> {
+    Certificate::from_pem(&files.read(Path::new(CLIENT_CERTIFICATE)).ok()??).ok()
 }
 
 /// The value of a flag in `KUBELET_KUBEADM_ARGS="--a=b --c d"`.

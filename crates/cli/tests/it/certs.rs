@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kubeadm_pki::{CertForm, CertificateRequest, KeyAlgorithm, PrivateKey, Validity, self_signed_ca};
 use serde_json::Value;
 
 use super::api::ApiServer;
@@ -147,6 +148,24 @@ fn the_period_of_the_configuration_counts_and_must_be_one() {
 }
 
 #[test]
+fn a_file_that_cannot_be_replaced_costs_its_own_certificate_only() {
+    let (env, pki) = with_pki("");
+    let key = pki.join("apiserver.key");
+    std::fs::remove_file(&key).unwrap();
+    std::fs::create_dir(&key).unwrap();
+    let before = contents(&pki);
+    let ran = env.line("certs renew all --config c.yaml");
+    assert!(ran.stdout.contains("certificate for the front proxy client renewed\n"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("certificate for serving the Kubernetes API"), "{}", ran.stdout);
+    let words =
+        format!("error: failed to renew certificate apiserver: rename {}: is a directory\n", key.display());
+    assert!(ran.fails().starts_with(&words));
+    let after = contents(&pki);
+    let (crt, other) = (pki.join("apiserver.crt"), pki.join("front-proxy-client.crt"));
+    assert!(after[&crt] == before[&crt] && after[&other] != before[&other]);
+}
+
+#[test]
 fn expiration_has_forms_for_people_and_programs() {
     let (env, pki) = with_pki("");
     std::fs::remove_file(pki.join("etcd/peer.crt")).unwrap();
@@ -198,9 +217,19 @@ fn everything_on_a_node_is_renewed_at_once() {
     }
     let etc = root.join("etc/kubernetes");
     std::fs::write(etc.join("manifests/etcd.yaml"), "kind: Pod\n").unwrap();
+    // The kubelet's own certificate is not kubeadm's to renew, but to be told of.
+    let kubelet = root.join("var/lib/kubelet/pki");
+    std::fs::create_dir_all(&kubelet).unwrap();
+    std::fs::write(kubelet.join("kubelet-client-current.pem"), expired()).unwrap();
     let before = contents(&etc);
-    // Nobody answers at the address of the administrator's file.
-    let out = env.line_in(&root, "certs renew all --config /c.yaml").ok();
+    let ran = env.line_in(&root, "certs renew all --config /c.yaml");
+    assert!(
+        ran.stderr.contains("has expired on 2001-01-01T00:00:00Z")
+            && ran.stderr.contains("--client-name system:node:cp1 --org system:nodes"),
+        "{}",
+        ran.stderr
+    );
+    let out = ran.ok();
     let done = "\n\nDone renewing certificates. You must restart the kube-apiserver, kube-controller-manager, \
         kube-scheduler and etcd, so that they can use the new certificates.\n\nThese static Pods of this node still run \
         with the certificates they had before:\n  etcd: etcd-peer, etcd-server\nWith '--restart' they are restarted, one \
@@ -242,6 +271,30 @@ fn everything_on_a_node_is_renewed_at_once() {
     let error = env.line_in(&root, "certs renew all --config /c.yaml --restart").fails();
     assert!(error.starts_with("error: cannot "), "{error}");
     assert_eq!(contents(&etc), after);
+}
+
+/// A certificate of the last year of a millennium.
+fn expired() -> String {
+    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+    let request = CertificateRequest {
+        common_name: "system:node:cp1".into(),
+        organizations: vec!["system:nodes".into()],
+        dns_names: Vec::new(),
+        ips: Vec::new(),
+        usages: Vec::new(),
+        validity: Validity {
+            not_before: "2000-01-01T00:00:00Z".parse().unwrap(),
+            not_after: "2001-01-01T00:00:00Z".parse().unwrap(),
+        },
+    };
+    let form = CertForm {
+        random_ca_serial: true,
+        ca_san: false,
+        leaf_basic_constraints: true,
+        distinct_sans: true,
+        back_dated_seconds: None,
+    };
+    self_signed_ca(&request, &key, form).unwrap().to_pem()
 }
 
 fn embedded(kubeconfig: &str, field: &str) -> Vec<u8> {

@@ -48,10 +48,10 @@ pub struct Failure {
 
 /// The plan of a renewal. What cannot be renewed keeps nothing else from it: on a node where all has expired, each
 /// certificate counts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Planned {
-    /// What is to be done and said.
-    pub steps: Vec<Step>,
+    /// By the name of each certificate: what is to be done and said.
+    pub steps: Vec<(&'static str, Vec<Step>)>,
     /// The certificates that are new afterwards.
     pub renewed: Vec<&'static Managed>,
     /// Those that cannot be renewed.
@@ -76,7 +76,7 @@ impl<'a> Renewal<'a> {
 
     /// Plans it, with new keys.
     pub fn plan(self, view: View<'_>) -> Planned {
-        let mut planned = Planned { steps: Vec::new(), renewed: Vec::new(), failed: Vec::new() };
+        let mut planned = Planned::default();
         for (item, found) in self.found {
             let long_name = item.long_name;
             let steps = found.and_then(|found| match found {
@@ -93,7 +93,7 @@ impl<'a> Renewal<'a> {
                 }
             });
             match steps {
-                Ok(steps) => planned.steps.extend(steps),
+                Ok(steps) => planned.steps.push((item.name, steps)),
                 Err(source) => planned.failed.push(Failure { name: item.name, source }),
             }
         }

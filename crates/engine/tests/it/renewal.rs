@@ -13,7 +13,7 @@ use kubeadm_engine::renewal::{
     MANAGED, Managed, Place, Planned, Renewal, RenewalError, Settings, State, affected, local_etcd, restart,
     survey,
 };
-use kubeadm_engine::run::{self, Executor};
+use kubeadm_engine::run::{self, ActionError, Executor};
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::kubeconfig::Kubeconfig;
 use kubeadm_pki::{Certificate, KeyAlgorithm, PrivateKey};
@@ -49,11 +49,15 @@ fn plan(host: &MemoryHost, settings: &Settings) -> Planned {
 
 /// Renews everything and returns what was planned.
 fn renew(host: &MemoryHost, settings: &Settings) -> Planned {
-    let mut planned = plan(host, settings);
-    let (spec, effects) = (new_spec(), host.effects());
-    let context = spec.context();
-    block_on(Executor::new(&context, &effects).all(std::mem::take(&mut planned.steps))).unwrap();
+    let planned = plan(host, settings);
+    execute(host, &planned).unwrap();
     planned
+}
+
+fn execute(host: &MemoryHost, planned: &Planned) -> Result<(), ActionError> {
+    let (context, effects) = (new_spec().context(), host.effects());
+    let steps = planned.steps.iter().flat_map(|(_, steps)| steps.clone()).collect();
+    block_on(Executor::new(&context, &effects).all(steps))
 }
 
 fn later(host: &MemoryHost, days: i64) {
@@ -188,8 +192,7 @@ fn killed_at_any_write_and_run_again() {
         let host = node(&spec);
         let before = pairs(&host);
         host.files.stop_after(Some(stop));
-        let (planned, effects, context) = (plan(&host, &settings), host.effects(), spec.context());
-        if block_on(Executor::new(&context, &effects).all(planned.steps)).is_ok() {
+        if execute(&host, &plan(&host, &settings)).is_ok() {
             stops = stop;
             break;
         }
@@ -677,9 +680,7 @@ fn the_certificates_of_one_component_can_be_renewed_alone() {
     let settings = settings(&spec);
     let before = pairs(&host);
     let items: Vec<_> = Managed::of_component(Some("etcd")).collect();
-    let planned = Renewal::look(&items, &settings, host.view()).plan(host.view());
-    let (effects, context) = (host.effects(), spec.context());
-    block_on(Executor::new(&context, &effects).all(planned.steps)).unwrap();
+    execute(&host, &Renewal::look(&items, &settings, host.view()).plan(host.view())).unwrap();
     for (name, pair) in pairs(&host) {
         assert_eq!(pair.certificate != before[name].certificate, name.starts_with("etcd-"), "{name}");
     }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use kubeadm_config::types::Timeouts;
+use kubeadm_engine::kubelet::{self, CLIENT_CERTIFICATE};
 use kubeadm_engine::ports::Access;
-use kubeadm_engine::renewal::{Affected, Failure, Managed, Renewal, Settings, affected, restart};
-use kubeadm_engine::run::{Context, Executor};
+use kubeadm_engine::renewal::{Affected, Managed, Planned, Renewal, Settings, affected, restart};
+use kubeadm_engine::run::{ActionError, Context, Executor};
 
 use super::{as_root, settings};
 use crate::cli::Renewed;
@@ -35,23 +36,59 @@ pub(crate) fn renew(call: &Call<'_>, what: Renewed) -> Result<(), CommandError> 
     if let Some(first) = algorithms.first() {
         session.keys.prepare(*first, algorithms.iter().filter(|a| *a == first).count());
     }
-    let planned = renewal.plan(view);
-    let pods = affected(&planned.renewed, &settings, view);
+    let Planned { steps, renewed, failed } = renewal.plan(view);
+    let pods = affected(&renewed, &settings, view);
     // What cannot be restarted is told before anything changes.
     let restarts = match with_restart {
         true => Some(session.block_on(restart(&pods, view))?),
         false => None,
     };
-    session.block_on(executor.all(planned.steps)).map_err(|e| as_root(e.into(), &session))?;
+    let mut failures: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    for (name, steps) in steps {
+        if let Err(error) = session.block_on(executor.all(steps)) {
+            failures.push(format!("failed to renew certificate {name}: {error}"));
+        }
+    }
     if what == Renewed::All {
         output::line("");
         output::line(if with_restart { DONE } else { MUST_RESTART });
     }
-    session.block_on(executor.all(restarts.into_iter().collect()))?;
-    if !pods.is_empty() {
+    let restarted = session.block_on(executor.all(restarts.into_iter().collect()));
+    if !pods.is_empty() && restarted.is_ok() {
         output::text_as_is(&of_pods(&pods, with_restart));
     }
-    failures(&planned.failed).map_or(Ok(()), |error| Err(as_root(error, &session)))
+    if what == Renewed::All {
+        warn_of_kubelet(&session);
+    }
+    match restarted {
+        Err(error) => Err(failures.into_iter().fold(explain(error), CommandError::report)),
+        Ok(()) => summary(&failures).map_or(Ok(()), |error| Err(as_root(error, &session))),
+    }
+}
+
+/// Adds what to look at to a wait whose failure has no known cause.
+fn explain(error: ActionError) -> CommandError {
+    let help = match &error {
+        ActionError::Wait(wait) if wait.findings().is_empty() => Some(wait.help()),
+        _ => None,
+    };
+    help.into_iter().fold(error.into(), CommandError::hint)
+}
+
+/// The kubelet renews its client certificate itself, through the API server, while it is valid. Afterwards it is left
+/// to people, who should know.
+fn warn_of_kubelet(session: &Session) {
+    let Some(certificate) = kubelet::client_certificate(&*session.fx.files) else { return };
+    if certificate.not_after() >= session.fx.clock.now() {
+        return;
+    }
+    let name = certificate.subject().common_name();
+    session.fx.output.warn(&format!(
+        "the kubelet's own client certificate {CLIENT_CERTIFICATE} has expired on {}, and the kubelet can no longer renew \
+         it: write another kubelet.conf with `kubeadm kubeconfig user --client-name {name} --org system:nodes >/etc/kubernetes/kubelet.conf`, \
+         remove /var/lib/kubelet/pki/kubelet-client*, and restart the kubelet",
+        certificate.not_after().strftime("%Y-%m-%dT%H:%M:%SZ")
+    ));
 }
 
 const DONE: &str = "Done renewing certificates.";
@@ -88,10 +125,10 @@ fn of_pods(pods: &[Affected], restarted: bool) -> String {
     text
 }
 
-fn failures(failed: &[Failure]) -> Option<CommandError> {
-    match failed {
+fn summary(failures: &[String]) -> Option<CommandError> {
+    match failures {
         [] => None,
-        [one] => Some(CommandError::new(one.to_string())),
+        [one] => Some(CommandError::new(one)),
         many => {
             let lines: String = many.iter().map(|failure| format!("\n\t{failure}")).collect();
             Some(CommandError::new(format!("{} certificates were not renewed:{lines}", many.len())))
