@@ -144,6 +144,16 @@ pub enum ExistingError {
         /// Path of the key.
         key_path: String,
     },
+    /// The key of a leaf is another's, as a renewal leaves it that was killed between the two files.
+    #[error(
+        "the private key {key_path} does not belong to the certificate {certificate_path}: the certificate holds another public key; have both made anew with `kubeadm certs renew`"
+    )]
+    LeafKeyMismatch {
+        /// Path of the certificate.
+        certificate_path: String,
+        /// Path of the key.
+        key_path: String,
+    },
     /// What should be an authority is none.
     #[error("{base} certificate is not a certificate authority: {path} has the subject {subject:?}")]
     NotAuthority {
@@ -298,7 +308,12 @@ impl Files<'_> {
             certificate_path: self.certificate_path.to_owned(),
             key_path: self.key_path.to_owned(),
         })?;
-        self.check_pair(&certificate, &key)?;
+        self.check_pair(&certificate, &key).map_err(|error| match error {
+            ExistingError::KeyMismatch { certificate_path, key_path } => {
+                ExistingError::LeafKeyMismatch { certificate_path, key_path }
+            }
+            other => other,
+        })?;
         let missing = missing_sans(&certificate, wanted.dns_names, wanted.ips);
         if !missing.is_empty() {
             let ips = certificate.ips().iter().map(ToString::to_string);

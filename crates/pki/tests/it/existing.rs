@@ -72,7 +72,7 @@ fn leaves() {
     assert_eq!(
         judge(&ca, Some(&leaf), Some(&pem(&ec_key()))).unwrap_err(),
         "the private key /pki/apiserver.key does not belong to the certificate /pki/apiserver.crt: the certificate \
-         holds another public key"
+         holds another public key; have both made anew with `kubeadm certs renew`"
     );
     assert_eq!(
         judge(&ca, Some("nothing"), Some(&key)).unwrap_err(),
