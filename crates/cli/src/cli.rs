@@ -71,6 +71,10 @@ pub enum Verb {
     Join,
     /// `join phase …`, with the path of the phase.
     JoinPhase(String),
+    /// `reset`
+    Reset,
+    /// `reset phase …`, with the path of the phase.
+    ResetPhase(String),
     /// `token generate`
     TokenGenerate,
     /// `token create`
@@ -213,6 +217,7 @@ pub fn tree() -> Node {
         init(),
         join(),
         kubeconfig(),
+        reset(),
         token(),
         Node {
             flags: vec![&flags::VERSION_OUTPUT],
@@ -420,6 +425,36 @@ fn join() -> Node {
     }
     .details(list)
     .flags(JOIN)
+}
+
+fn reset() -> Node {
+    let mut list = String::from("The \"reset\" command executes the following phases:\n\n");
+    list_phases(phases::reset::RESET, 0, &mut list);
+    let phase = Node::group(
+        "phase",
+        "Use this command to invoke single phase of the \"reset\" workflow",
+        phases::reset::RESET.iter().map(|p| phase(p, "", Verb::ResetPhase)).collect(),
+    );
+    Node {
+        children: vec![phase],
+        ..Node::new(
+            "reset",
+            "Performs a best effort revert of changes made to this host by 'kubeadm init' or 'kubeadm join'",
+            Verb::Reset,
+        )
+    }
+    .details(list)
+    .flags(&[
+        "cert-dir",
+        "cleanup-tmp-dir",
+        "config",
+        "cri-socket",
+        "dry-run",
+        "force",
+        "ignore-preflight-errors",
+        "kubeconfig",
+        "skip-phases",
+    ])
 }
 
 /// The phases as lines, each below its parent.

@@ -153,6 +153,7 @@ pub static CATALOGUE: &[Flag] = &[
         "",
         "The name of user. It will be used as the CN if client certificates are created",
     ),
+    flag("cleanup-tmp-dir", Bool, "", "Cleanup the \"/etc/kubernetes/tmp\" directory"),
     flag(
         "component-configs",
         Strings,
@@ -210,6 +211,7 @@ pub static CATALOGUE: &[Flag] = &[
         "",
         "A set of key=value pairs that describe feature gates for various features.",
     ),
+    Flag { short: Some('f'), ..flag("force", Bool, "", "Do not ask before the node is changed.") },
     flag(
         "groups",
         Strings,

@@ -36,6 +36,8 @@ pub struct Options {
     pub look_up_version: bool,
     /// Whether the host is searched for a container runtime when none is configured.
     pub detect_runtime: bool,
+    /// The container runtime that this node is known to use, where nobody names another; empty when it is not known.
+    pub known_socket: String,
     /// `--node-name`, which may stand beside `--config`.
     pub node_name: Option<String>,
     /// `--feature-gates` as typed: which gates there are depends on the release.
@@ -54,6 +56,7 @@ impl Options {
             client,
             look_up_version: true,
             detect_runtime: true,
+            known_socket: String::new(),
             node_name: None,
             feature_gates: String::new(),
             needs_discovery: true,
@@ -348,16 +351,49 @@ pub fn reset_from_documents(
     notices: &mut Vec<Notice>,
 ) -> Result<Loaded<ResetConfiguration>, ConfigError> {
     documents.say_ignored(&[Kind::Reset], notices);
-    let Some(mut found) = documents.decode(Kind::Reset, api::reset)? else {
+    let Some(found) = documents.decode(Kind::Reset, api::reset)? else {
         return Err(missing("ResetConfiguration"));
     };
+    complete_reset(found.value, Some(documents), options, host, notices)
+}
+
+/// Loads the configuration of `reset` from a file.
+pub fn load_reset(
+    source: Source<'_>,
+    options: &Options,
+    host: &mut dyn Detect,
+    notices: &mut Vec<Notice>,
+) -> Result<Loaded<ResetConfiguration>, ConfigError> {
+    let documents = Documents::read(source.text, source.name, options.reading, notices)?;
+    reset_from_documents(&documents, options, host, notices)
+}
+
+/// Completes the configuration of `reset` that flags gave.
+pub fn reset_from_flags(
+    config: ResetConfiguration,
+    options: &Options,
+    host: &mut dyn Detect,
+    notices: &mut Vec<Notice>,
+) -> Result<Loaded<ResetConfiguration>, ConfigError> {
+    complete_reset(config, None, options, host, notices)
+}
+
+fn complete_reset(
+    mut config: ResetConfiguration,
+    documents: Option<&Documents>,
+    options: &Options,
+    host: &mut dyn Detect,
+    notices: &mut Vec<Notice>,
+) -> Result<Loaded<ResetConfiguration>, ConfigError> {
     let (version, release) = own_release(options)?;
-    let config = &mut found.value;
-    defaults::reset(config);
+    defaults::reset(&mut config);
+    if config.cri_socket.is_empty() {
+        config.cri_socket.clone_from(&options.known_socket);
+    }
     config.cri_socket =
         defaults::cri_socket(&config.cri_socket, options.detect_runtime, &release, host, notices)?;
-    conclude(validate::reset(config, &release), Some(documents), notices)?;
-    Ok(Loaded { config: found.value, version, release, components: Vec::new() })
+    conclude(validate::reset(&config, &release), documents, notices)?;
+    Ok(Loaded { config, version, release, components: Vec::new() })
 }
 
 /// Loads the configuration of `upgrade` from documents.

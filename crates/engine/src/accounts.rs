@@ -450,6 +450,9 @@ mod tests {
         fn remove(&self, _: &Path) -> Result<(), FileError> {
             Ok(())
         }
+        fn unmount(&self, _: &Path, _: &[crate::ports::UnmountFlag]) -> Result<(), FileError> {
+            unreachable!("accounts mount nothing")
+        }
         fn set_owner(&self, _: &Path, _: Owner, _: Option<u32>) -> Result<(), FileError> {
             Ok(())
         }

@@ -119,6 +119,9 @@ impl WriteFiles for DryFiles {
         lock(&self.removed).insert(path.to_owned());
         Ok(())
     }
+    fn unmount(&self, _: &Path, _: &[UnmountFlag]) -> Result<(), FileError> {
+        Ok(())
+    }
     fn set_owner(&self, _: &Path, _: Owner, _: Option<u32>) -> Result<(), FileError> {
         Ok(())
     }

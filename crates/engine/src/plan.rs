@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ports::{NewFile, Owner};
+use crate::ports::{NewFile, Owner, UnmountFlag};
 use crate::resource::Resource;
 
 /// A line for the user.
@@ -35,12 +35,14 @@ pub struct Step {
     pub done: Option<String>,
     /// Whether it is left out when an equal step was carried out in the same run.
     pub once: bool,
+    /// The words before the reason, where a failure is a warning and the next step is taken all the same.
+    pub lenient: Option<String>,
 }
 
 impl Step {
     /// A step that does `action` without a word.
     pub fn new(action: Action) -> Self {
-        Self { lines: Vec::new(), would: None, action, done: None, once: false }
+        Self { lines: Vec::new(), would: None, action, done: None, once: false, lenient: None }
     }
 
     /// A step that only prints a line.
@@ -79,6 +81,12 @@ impl Step {
     /// Leaves the step out when an equal one was carried out in the same run, such as by another phase.
     pub fn once(mut self) -> Self {
         self.once = true;
+        self
+    }
+
+    /// Makes a failure a warning that begins with these words.
+    pub fn or_warn(mut self, text: impl Into<String>) -> Self {
+        self.lenient = Some(text.into());
         self
     }
 
@@ -165,6 +173,20 @@ pub enum Action {
     },
     /// Shows files that were written to the reader of a dry run. A real run does nothing.
     Show(Vec<PathBuf>),
+    /// Removes what a directory holds; the directory itself stays.
+    EmptyDir(PathBuf),
+    /// Unmounts what is mounted at each path, in this order.
+    Unmount {
+        /// Mount points.
+        paths: Vec<PathBuf>,
+        /// How.
+        flags: Vec<UnmountFlag>,
+    },
+    /// Stops and removes pods of the container runtime.
+    RemovePods {
+        /// The namespace and the beginning of the name of those that are meant; `None` is every pod.
+        only: Option<(&'static str, &'static str)>,
+    },
     /// Removes a file, if it is there.
     RemoveFile(PathBuf),
     /// Waits until the kubelet answers and has a certificate of its own.

@@ -48,6 +48,9 @@ pub enum ActionError {
         /// The answer.
         source: ApiError,
     },
+    /// The container runtime.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// Images that could not be pulled, each with its cause.
     #[error("{}", .0.join("\n"))]
     Pull(Vec<String>),
@@ -171,7 +174,13 @@ impl<'a> Executor<'a> {
                 Line::Note(text) => self.fx.output.note(text),
             }
         }
-        self.act(&step.action).await?;
+        match (self.act(&step.action).await, &step.lenient) {
+            (Err(error), Some(words)) => {
+                self.fx.output.warn(&format!("{words}: {error}"));
+                return Ok(());
+            }
+            (outcome, _) => outcome?,
+        }
         if let Some(done) = &step.done {
             self.fx.output.say(done);
         }
@@ -205,6 +214,16 @@ impl<'a> Executor<'a> {
                 }
                 Ok(())
             }
+            Action::EmptyDir(dir) => {
+                for name in files.list(dir)?.unwrap_or_default() {
+                    files.remove(&dir.join(name))?;
+                }
+                Ok(())
+            }
+            Action::Unmount { paths, flags } => {
+                Ok(paths.iter().try_for_each(|path| files.unmount(path, flags))?)
+            }
+            Action::RemovePods { only } => Ok(self.remove_pods(*only).await?),
             Action::RemoveFile(path) => Ok(files.remove(path)?),
             Action::WaitBootstrap(wait) => {
                 if self.context.dry {
@@ -256,6 +275,32 @@ impl<'a> Executor<'a> {
             let text = String::from_utf8_lossy(&content);
             let path = path.display().to_string();
             self.fx.output.say(&format!("[dryrun] Would write file {path:?} with content:\n{text}"));
+        }
+        Ok(())
+    }
+
+    /// Removes pods, all at once: most of the time goes by while processes are given time to end. A second look finds
+    /// what was made meanwhile.
+    async fn remove_pods(&self, only: Option<(&str, &str)>) -> Result<(), RuntimeError> {
+        if self.context.dry {
+            return Ok(());
+        }
+        let mut pause = Duration::from_millis(250);
+        for attempt in 1.. {
+            let mut all = self.runtime.pod_sandboxes().await?;
+            all.retain(|pod| only.is_none_or(|(ns, name)| pod.namespace == ns && pod.pod.starts_with(name)));
+            if all.is_empty() {
+                break;
+            }
+            self.fx.output.progress(&format!("removing {} pods", all.len()));
+            let removals = all.iter().map(|pod| self.runtime.remove_pod_sandbox(&pod.id));
+            let failed = futures::future::join_all(removals).await.into_iter().find_map(Result::err);
+            self.fx.output.progress("");
+            if let (Some(error), true) = (failed, attempt >= REMOVE_TRIES) {
+                return Err(error);
+            }
+            self.fx.clock.pause(pause).await;
+            pause *= 2;
         }
         Ok(())
     }
@@ -524,6 +569,9 @@ impl<'a> Executor<'a> {
 
 /// How long a refusal may be that of a cluster whose roles are still being made.
 const RBAC_LIMIT: Duration = Duration::from_secs(10);
+
+/// Looks for pods that are to be removed. cmd/kubeadm/app/util/runtime/runtime.go: removePodSandbox tries, 1.37.
+const REMOVE_TRIES: u32 = 5;
 
 /// Tries to pull one image. cmd/kubeadm/app/constants/constants.go: PullImageRetry.
 const PULL_TRIES: u32 = 5;

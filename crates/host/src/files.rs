@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::Timestamp;
-use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, WriteFiles};
+use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, UnmountFlag, WriteFiles};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::process::Pid;
 
@@ -97,6 +97,23 @@ impl WriteFiles for HostFiles {
 
     fn remove(&self, path: &Path) -> Result<(), FileError> {
         trees::remove(path)
+    }
+
+    fn unmount(&self, path: &Path, flags: &[UnmountFlag]) -> Result<(), FileError> {
+        use rustix::mount::UnmountFlags;
+        let all = flags.iter().fold(UnmountFlags::empty(), |all, flag| {
+            all | match flag {
+                UnmountFlag::Force => UnmountFlags::FORCE,
+                UnmountFlag::Detach => UnmountFlags::DETACH,
+                UnmountFlag::Expire => UnmountFlags::EXPIRE,
+                UnmountFlag::NoFollow => UnmountFlags::NOFOLLOW,
+            }
+        });
+        match rustix::mount::unmount(path, all) {
+            // It is not, or no longer, mounted.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(()),
+            done => done.map_err(|e| failed("unmount", path, &e.into())),
+        }
     }
 
     fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError> {

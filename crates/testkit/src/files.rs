@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, WriteFiles};
+use kubeadm_engine::ports::{FileError, FileKind, FileMeta, Files, NewFile, Owner, UnmountFlag, WriteFiles};
 
 /// A file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +155,10 @@ impl WriteFiles for MemoryFiles {
         Ok(())
     }
 
+    fn unmount(&self, path: &Path, _: &[UnmountFlag]) -> Result<(), FileError> {
+        self.changed(path);
+        Ok(())
+    }
     fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError> {
         self.spend(path)?;
         for (p, entry) in self.lock().iter_mut().filter(|(p, _)| p.starts_with(path)) {

@@ -16,6 +16,7 @@ use crate::{Result, progress};
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "reset",
     about: "reset removes what it announces and nothing else; init and join work afterwards",
+    default: true,
     run,
     ..Scenario::PLAIN
 };

@@ -9,6 +9,7 @@ mod failure;
 mod init;
 mod join;
 mod kubeconfig;
+mod reset;
 mod token;
 mod token_table;
 pub(crate) mod version;
@@ -42,6 +43,8 @@ pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
         Verb::TokenDelete => token::delete(call),
         Verb::Init => init::run(call),
         Verb::InitPhase(path) => init::run_phase(call, path),
+        Verb::Reset => reset::run(call),
+        Verb::ResetPhase(path) => reset::run_phase(call, path),
         Verb::Join => join::run(call),
         Verb::JoinPhase(path) => join::run_phase(call, path),
         Verb::ConfigPrint(kind) => config::print(call, *kind),

@@ -12,7 +12,6 @@ const ABSENT: &[&str] = &[
     "join phase control-plane-prepare",
     "join phase etcd-join",
     "join phase wait-control-plane",
-    "reset",
     "upgrade",
 ];
 /// Commands that the recorded binary does not list, or the recording left out because of the dot in their names.

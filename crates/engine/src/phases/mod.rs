@@ -32,6 +32,7 @@ pub mod kubelet_finalize;
 pub mod kubelet_start;
 pub mod mark_control_plane;
 pub mod preflight;
+pub mod reset;
 pub mod show_join_command;
 pub mod upload_certs;
 pub mod upload_config;
@@ -83,6 +84,9 @@ pub enum PhaseError {
     /// Finding the cluster to join.
     #[error(transparent)]
     Joined(Box<crate::join::JoinedError>),
+    /// Taking this node out of etcd.
+    #[error(transparent)]
+    RemoveEtcdMember(#[from] reset::remove_etcd_member::RemoveEtcdMemberError),
     /// Registering this node.
     #[error(transparent)]
     KubeletStart(#[from] join::kubelet_start::KubeletStartError),

@@ -89,6 +89,32 @@ impl std::fmt::Debug for NewFile {
     }
 }
 
+/// How to unmount: flags of umount2(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnmountFlag {
+    /// `MNT_FORCE`
+    Force,
+    /// `MNT_DETACH`
+    Detach,
+    /// `MNT_EXPIRE`
+    Expire,
+    /// `UMOUNT_NOFOLLOW`
+    NoFollow,
+}
+
+impl UnmountFlag {
+    /// The flag of a name, as ResetConfiguration has it.
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "MNT_FORCE" => Self::Force,
+            "MNT_DETACH" => Self::Detach,
+            "MNT_EXPIRE" => Self::Expire,
+            "UMOUNT_NOFOLLOW" => Self::NoFollow,
+            _ => return None,
+        })
+    }
+}
+
 /// Changes the file system.
 pub trait WriteFiles: Files {
     /// Writes files that belong together, such as a key and its certificate. Each appears at once; all are complete
@@ -106,6 +132,8 @@ pub trait WriteFiles: Files {
     fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError>;
     /// Removes a file, or a directory with all it holds on the same file system. Absence is success.
     fn remove(&self, path: &Path) -> Result<(), FileError>;
+    /// Unmounts what is mounted at a path.
+    fn unmount(&self, path: &Path, flags: &[UnmountFlag]) -> Result<(), FileError>;
     /// Sets owner and permission bits (`mode` where given), for a directory with all below it.
     fn set_owner(&self, path: &Path, owner: Owner, mode: Option<u32>) -> Result<(), FileError>;
 }

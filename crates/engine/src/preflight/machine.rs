@@ -9,7 +9,8 @@ use super::Outcome;
 use crate::ports::View;
 use crate::spec::InitSpec;
 
-pub(super) fn root(view: View<'_>) -> Outcome {
+/// Whether kubeadm may do what it is to do.
+pub fn root(view: View<'_>) -> Outcome {
     if view.system.uid() == 0 { Outcome::good() } else { Outcome::error("user is not running as root") }
 }
 

@@ -14,6 +14,7 @@ mod runtime;
 mod system;
 
 pub use checks::Check;
+pub use machine::root;
 
 use crate::plan::{Line, Step};
 use crate::ports::View;

@@ -1,0 +1,160 @@
+//! `kubeadm reset` and `kubeadm reset phase …`.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use kubeadm_config::defaults::CERTIFICATES_DIR;
+use kubeadm_config::error::{ConfigError, Notice};
+use kubeadm_config::load::{self, Source};
+use kubeadm_config::types::ResetConfiguration;
+use kubeadm_config::validate;
+use kubeadm_engine::dryrun;
+use kubeadm_engine::phase::{Selection, select};
+use kubeadm_engine::phases::reset::RESET;
+use kubeadm_engine::ports::{Access, UnmountFlag};
+use kubeadm_engine::reset::ResetSpec;
+use kubeadm_engine::run::run as run_phases;
+use kubeadm_engine::spec::{ADMIN_CONF, Ignored, KUBELET, KUBERNETES, Layout};
+
+use super::failure;
+use crate::error::CommandError;
+use crate::output;
+use crate::parse::Call;
+use crate::resolve::{self, Needs};
+use crate::session::Session;
+
+/// cmd/kubeadm/app/cmd/reset.go: manualCleanupInstructions, 1.37.
+const DONE: &str = "
+The reset process does not perform cleanup of CNI plugin configuration,
+network filtering rules and kubeconfig files.
+
+For information on how to perform this cleanup manually, please see:
+    https://k8s.io/docs/reference/setup-tools/kubeadm/kubeadm-reset/
+";
+
+/// All phases but those left out.
+pub(crate) fn run(call: &Call<'_>) -> Result<(), CommandError> {
+    let session = Session::start()?;
+    let (spec, skip) = resolve(call, &session)?;
+    let selection = Selection::Skip(skip);
+    if select(RESET, &selection)?.iter().any(|s| s.path == PREFLIGHT) {
+        ask(&spec, &session)?;
+    }
+    execute(&spec, &selection, &session)?;
+    output::line(DONE);
+    Ok(())
+}
+
+/// One phase.
+pub(crate) fn run_phase(call: &Call<'_>, path: &str) -> Result<(), CommandError> {
+    let session = Session::start()?;
+    let (spec, skip) = resolve(call, &session)?;
+    if path == PREFLIGHT {
+        ask(&spec, &session)?;
+    }
+    execute(&spec, &Selection::Only { path: path.to_owned(), skip }, &session)
+}
+
+/// The phase that asks.
+const PREFLIGHT: &str = "preflight";
+
+fn execute(spec: &ResetSpec, selection: &Selection, session: &Session) -> Result<(), CommandError> {
+    let effects = match spec.dry {
+        true => {
+            // A reset writes nothing, so the folder of a dry run is not needed.
+            let layout =
+                Layout { pki: CERTIFICATES_DIR.into(), kubeconfigs: KUBERNETES.into(), landing: None };
+            dryrun::over(&session.fx, &layout)
+        }
+        false => session.fx.clone(),
+    };
+    session
+        .block_on(run_phases(RESET, selection, spec, &spec.context(), &effects))
+        .map_err(|error| failure::explain(error, &*effects.output))
+}
+
+/// Asks whether to go on. cmd/kubeadm/app/cmd/phases/reset/preflight.go, 1.37.
+fn ask(spec: &ResetSpec, session: &Session) -> Result<(), CommandError> {
+    if spec.config.force || spec.dry {
+        return Ok(());
+    }
+    session.fx.output.warn(
+        "[reset] WARNING: Changes made to this host by 'kubeadm init' or 'kubeadm join' will be reverted.",
+    );
+    output::text_as_is("[reset] Are you sure you want to proceed? [y/N]: ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(CommandError::new("won't proceed; the user didn't answer (Y|y) in order to continue")),
+    }
+}
+
+/// Flags and file to a spec, and the phases that are left out. Warnings are said even if it fails.
+fn resolve(call: &Call<'_>, session: &Session) -> Result<(ResetSpec, Vec<String>), CommandError> {
+    kubeadm_config::flags::check_mixed(call.flags.names())?;
+    let mut notices = Vec::new();
+    let spec = complete(call, session, &mut notices);
+    session.tell(&notices);
+    spec
+}
+
+fn complete(
+    call: &Call<'_>,
+    session: &Session,
+    notices: &mut Vec<Notice>,
+) -> Result<(ResetSpec, Vec<String>), CommandError> {
+    let flags = &call.flags;
+    let given = |name: &str| flags.given(name) && flags.bool(name);
+    let list = |name: &str| if flags.given(name) { flags.list(name) } else { Vec::new() };
+    let mut options = resolve::options(Needs { version: false, runtime: true });
+    options.known_socket = known_socket(session);
+    let mut host = session;
+    let path = if flags.given("config") { flags.text("config") } else { String::new() };
+    let mut config = if path.is_empty() {
+        let text = |name: &str| if flags.given(name) { flags.text(name) } else { String::new() };
+        let wish = ResetConfiguration {
+            cri_socket: text("cri-socket"),
+            certificates_dir: text("cert-dir"),
+            cleanup_tmp_dir: given("cleanup-tmp-dir"),
+            ..ResetConfiguration::default()
+        };
+        load::reset_from_flags(wish, &options, &mut host, notices)?.config
+    } else {
+        let text = session.read_config(&path)?;
+        load::load_reset(Source { text: &text, name: &path }, &options, &mut host, notices)?.config
+    };
+    config.force |= given("force");
+    let skip = match list("skip-phases") {
+        given if given.is_empty() => config.skip_phases.clone(),
+        given => given,
+    };
+    let ignored =
+        validate::ignored_preflight_errors(&list("ignore-preflight-errors"), &config.ignore_preflight_errors)
+            .map_err(ConfigError::Invalid)?;
+    // The default is not what anybody said: then the cluster's own directory counts.
+    let said = flags.given("cert-dir") || config.certificates_dir != CERTIFICATES_DIR;
+    let kubeconfig = if flags.given("kubeconfig") { flags.text("kubeconfig") } else { ADMIN_CONF.into() };
+    let spec = ResetSpec {
+        certificates_dir: said.then(|| config.certificates_dir.clone().into()),
+        // Unknown names are refused by validation.
+        unmount_flags: config.unmount_flags.iter().filter_map(|name| UnmountFlag::of(name)).collect(),
+        access: Access::new(kubeconfig),
+        ignored: Ignored(ignored.into_iter().collect()),
+        dry: if flags.given("dry-run") { flags.bool("dry-run") } else { config.dry_run },
+        known: OnceLock::new(),
+        config,
+    };
+    Ok((spec, skip))
+}
+
+/// The socket that this node's kubelet was configured with, so that nobody has to choose among several.
+fn known_socket(session: &Session) -> String {
+    let path = Path::new(KUBELET).join("instance-config.yaml");
+    let Ok(Some(content)) = session.fx.files.read(&path) else { return String::new() };
+    let text = String::from_utf8_lossy(&content);
+    let config = kubeadm_yaml::parse_value(&text, &path.display().to_string()).unwrap_or_default();
+    config["containerRuntimeEndpoint"].as_str().unwrap_or_default().to_owned()
+}

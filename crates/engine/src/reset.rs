@@ -1,0 +1,74 @@
+//! The spec of `reset`: what was said, and what the cluster says if it can be asked.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use kubeadm_config::stored::{self as stored_config};
+use kubeadm_config::types::{ClusterConfiguration, InitConfiguration, ResetConfiguration};
+
+use crate::ports::{Access, UnmountFlag, View};
+use crate::run::Context;
+use crate::spec::Ignored;
+use crate::stored;
+
+/// How long the cluster is asked for its configuration: it may be gone, and reset has to work all the same.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What `reset` is to do.
+#[derive(Debug)]
+pub struct ResetSpec {
+    /// The configuration, complete.
+    pub config: ResetConfiguration,
+    /// The certificates directory, where it was said.
+    pub certificates_dir: Option<PathBuf>,
+    /// How to unmount.
+    pub unmount_flags: Vec<UnmountFlag>,
+    /// How the cluster is asked.
+    pub access: Access,
+    /// Checks whose errors are warnings.
+    pub ignored: Ignored,
+    /// Whether nothing is really done.
+    pub dry: bool,
+    /// What the cluster said when it was first asked.
+    pub known: OnceLock<Option<Result<ClusterConfiguration, String>>>,
+}
+
+impl ResetSpec {
+    /// What the executor must know.
+    pub fn context(&self) -> Context {
+        Context {
+            access: self.access.clone(),
+            socket: self.config.cri_socket.clone(),
+            api_limit: self.config.timeouts.kubernetes_api_call.to_std(),
+            dry: self.dry,
+        }
+    }
+
+    /// The cluster's configuration, or why it is not known; `None` where there is no kubeconfig to ask with, as on
+    /// workers.
+    pub async fn cluster(&self, view: View<'_>) -> Option<&Result<ClusterConfiguration, String>> {
+        if let Some(known) = self.known.get() {
+            return known.as_ref();
+        }
+        let asked = self.ask(view).await;
+        self.known.get_or_init(|| asked).as_ref()
+    }
+
+    async fn ask(&self, view: View<'_>) -> Option<Result<ClusterConfiguration, String>> {
+        if !view.files.exists(self.access.kubeconfig.path()) {
+            return None;
+        }
+        let read = async {
+            let texts = stored::fetch(view.api, view.clock, PATIENCE).await.map_err(|e| e.to_string())?;
+            let loaded = stored_config::load(&texts, InitConfiguration::default(), &mut Vec::new());
+            Ok(loaded.map_err(|e| e.to_string())?.config.cluster)
+        };
+        Some(read.await)
+    }
+}
+
+/// Path of a static pod manifest that reset looks at.
+pub(crate) fn etcd_manifest() -> PathBuf {
+    Path::new(crate::spec::MANIFESTS).join("etcd.yaml")
+}
