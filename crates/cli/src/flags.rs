@@ -147,13 +147,13 @@ pub static CATALOGUE: &[Flag] = &[
         "",
         "Key used to encrypt the control-plane certificates in the kubeadm-certs Secret: a hex encoded AES key of 32 bytes.",
     ),
+    flag("cleanup-tmp-dir", Bool, "", "Cleanup the \"/etc/kubernetes/tmp\" directory"),
     flag(
         "client-name",
         String,
         "",
         "The name of user. It will be used as the CN if client certificates are created",
     ),
-    flag("cleanup-tmp-dir", Bool, "", "Cleanup the \"/etc/kubernetes/tmp\" directory"),
     flag(
         "component-configs",
         Strings,
