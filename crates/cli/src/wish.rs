@@ -126,6 +126,7 @@ pub(crate) fn join(flags: &Values, endpoint: Option<&str>) -> JoinConfiguration 
             false => Vec::new(),
         },
         unsafe_skip_ca_verification: given("discovery-token-unsafe-skip-ca-verification"),
+        other_endpoints: Vec::new(),
     });
     config
 }

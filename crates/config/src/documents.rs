@@ -221,10 +221,11 @@ impl Documents {
         Err(ConfigError::Types(Problems(faults.types.into_iter().map(placed).collect())))
     }
 
-    /// Where a field is in the file: its own place or that of the nearest thing around it.
-    pub(crate) fn place(&self, path: &str) -> Option<Place> {
+    /// Where a field of one of these kinds is in the file: its own place or that of the nearest thing around it.
+    pub(crate) fn place(&self, kinds: &[Kind], path: &str) -> Option<Place> {
         let path = bracketed(path);
-        self.own.iter().find_map(|own| field_place(&own.document, &path))
+        let mut own = self.own.iter().filter(|own| kinds.contains(&own.kind));
+        own.find_map(|own| field_place(&own.document, &path))
     }
 
     fn source_name(&self) -> &str {

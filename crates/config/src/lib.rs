@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod api;
+pub mod authorization;
 mod codec;
 pub mod commands;
 pub mod component;

@@ -209,7 +209,7 @@ fn complete_init(
         defaults::cri_socket(&node.cri_socket, options.detect_runtime, &release, host, notices)?;
     defaults::control_plane_endpoint(&mut cluster.control_plane_endpoint, init.local_api_endpoint.bind_port)?;
     defaults::lower_case_sans(&mut cluster.api_server.cert_sans, notices);
-    conclude(validate::init(init, cluster, &release), documents, notices)?;
+    conclude(validate::init(init, cluster, api, &release), &INIT_KINDS, documents, notices)?;
     for path in write::lost_when_stored(cluster, &release) {
         notices.push(Notice::warning(format!(
             "the configuration that a cluster of Kubernetes {version} keeps has no field for {path}: its value is used \
@@ -242,7 +242,10 @@ fn settle(
     documents: Option<&Documents>,
 ) -> Result<(), ConfigError> {
     form::settle(cluster, api, release, version).map_err(|form::NoCounterpart { path, text }| {
-        ConfigError::Conversion(Placed { place: documents.and_then(|documents| documents.place(path)), text })
+        ConfigError::Conversion(Placed {
+            place: documents.and_then(|documents| documents.place(&INIT_KINDS, path)),
+            text,
+        })
     })
 }
 
@@ -264,6 +267,7 @@ fn warn_of_old_versions(documents: Option<&Documents>, release: &Release, notice
 /// Ends validation: notices are passed on, errors get their places.
 fn conclude(
     findings: Findings,
+    kinds: &[Kind],
     documents: Option<&Documents>,
     notices: &mut Vec<Notice>,
 ) -> Result<(), ConfigError> {
@@ -273,7 +277,7 @@ fn conclude(
         return Ok(());
     }
     for error in &mut errors {
-        error.place = documents.and_then(|documents| documents.place(&error.path));
+        error.place = documents.and_then(|documents| documents.place(kinds, &error.path));
     }
     Err(ConfigError::Invalid(FieldErrors(errors)))
 }
@@ -298,7 +302,7 @@ pub fn join_from_flags(
     is_file: &dyn Fn(&str) -> bool,
     notices: &mut Vec<Notice>,
 ) -> Result<Loaded<JoinConfiguration>, ConfigError> {
-    complete_join(config, None, options, host, is_file, notices)
+    complete_join(config, None, None, options, host, is_file, notices)
 }
 
 /// Loads the configuration of `join` from documents already read.
@@ -314,12 +318,13 @@ pub fn join_from_documents(
     let Some(found) = join.or(documents.decode(Kind::Node, api::join)?) else {
         return Err(missing("JoinConfiguration"));
     };
-    complete_join(found.value, Some(documents), options, host, is_file, notices)
+    complete_join(found.value, Some(documents), Some(found.api), options, host, is_file, notices)
 }
 
 fn complete_join(
     mut config: JoinConfiguration,
     documents: Option<&Documents>,
+    api: Option<Api>,
     options: &Options,
     host: &mut dyn Detect,
     is_file: &dyn Fn(&str) -> bool,
@@ -339,7 +344,12 @@ fn complete_join(
         endpoint.advertise_address =
             address::choose_advertise_address(&endpoint.advertise_address, host, notices)?.to_string();
     }
-    conclude(validate::join(&config, &release, options.needs_discovery, is_file), documents, notices)?;
+    conclude(
+        validate::join(&config, api, &release, options.needs_discovery, is_file),
+        &JOIN_KINDS,
+        documents,
+        notices,
+    )?;
     Ok(Loaded { config, version, release, components: Vec::new() })
 }
 
@@ -392,7 +402,7 @@ fn complete_reset(
     }
     config.cri_socket =
         defaults::cri_socket(&config.cri_socket, options.detect_runtime, &release, host, notices)?;
-    conclude(validate::reset(&config, &release), documents, notices)?;
+    conclude(validate::reset(&config, &release), &[Kind::Reset], documents, notices)?;
     Ok(Loaded { config, version, release, components: Vec::new() })
 }
 
@@ -408,7 +418,7 @@ pub fn upgrade_from_documents(
     };
     let (version, release) = own_release(options)?;
     defaults::upgrade(&mut found.value);
-    conclude(validate::upgrade(&found.value), Some(documents), notices)?;
+    conclude(validate::upgrade(&found.value), &[Kind::Upgrade], Some(documents), notices)?;
     Ok(Loaded { config: found.value, version, release, components: Vec::new() })
 }
 

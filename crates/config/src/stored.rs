@@ -54,7 +54,7 @@ pub fn load(
         Reference::Label { .. } => {
             let text =
                 format!("kubernetesVersion: expected a version, found {:?}", cluster.kubernetes_version);
-            let place = documents.place("kubernetesVersion");
+            let place = documents.place(&[Kind::Cluster, Kind::Master], "kubernetesVersion");
             return Err(ConfigError::Conversion(Placed { place, text }));
         }
     };
@@ -62,7 +62,10 @@ pub fn load(
     defaults::cluster(&mut cluster, &release);
     form::settle(&mut cluster, Some(api), &release, &version).map_err(
         |form::NoCounterpart { path, text }| {
-            ConfigError::Conversion(Placed { place: documents.place(path), text })
+            ConfigError::Conversion(Placed {
+                place: documents.place(&[Kind::Cluster, Kind::Master], path),
+                text,
+            })
         },
     )?;
     defaults::control_plane_endpoint(&mut cluster.control_plane_endpoint, init.local_api_endpoint.bind_port)?;

@@ -70,6 +70,7 @@ fn flat_join(x: &mut JoinConfiguration, c: &mut Codec<'_>) {
     let mut file = x.discovery.file.clone().unwrap_or_default().kube_config_path;
     let mut servers: Vec<String> =
         Some(by_token.api_server_endpoint.clone()).filter(|server| !server.is_empty()).into_iter().collect();
+    servers.extend(by_token.other_endpoints.clone());
     let mut shared = by_token.token.0.clone();
     let mut tls = x.discovery.tls_bootstrap_token.0.clone();
     c.text("discoveryFile", &mut file, Keep::Always);
@@ -105,7 +106,9 @@ fn flat_join(x: &mut JoinConfiguration, c: &mut Codec<'_>) {
     if by_token.token.0.is_empty() && file.is_empty() {
         by_token.token = SecretText(shared);
     }
-    by_token.api_server_endpoint = servers.into_iter().next().unwrap_or_default();
+    let mut servers = servers.into_iter();
+    by_token.api_server_endpoint = servers.next().unwrap_or_default();
+    by_token.other_endpoints = servers.collect();
     x.discovery = Discovery {
         tls_bootstrap_token: SecretText(tls),
         bootstrap_token: Some(by_token).filter(|by_token| file.is_empty() || !by_token.token.is_empty()),

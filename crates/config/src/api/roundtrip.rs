@@ -241,6 +241,7 @@ fn any_join() -> impl Strategy<Value = JoinConfiguration> {
         BootstrapTokenDiscovery {
             token,
             api_server_endpoint: server,
+            other_endpoints: Vec::new(),
             ca_cert_hashes: hashes,
             unsafe_skip_ca_verification: skip,
         }

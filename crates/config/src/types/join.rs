@@ -52,6 +52,8 @@ pub struct BootstrapTokenDiscovery {
     pub token: SecretText,
     /// `host:port` of an API server.
     pub api_server_endpoint: String,
+    /// Further ones, which nobody asks (API v1alpha2, v1alpha3).
+    pub other_endpoints: Vec<String>,
     /// Pins of the cluster's CA.
     pub ca_cert_hashes: Vec<String>,
     /// Trust whoever answers.

@@ -3,9 +3,11 @@
 use kubeadm_release::Release;
 
 use super::Findings;
+use super::durations::positive;
 use super::network::{cert_sans, networking};
 use super::node::extra_args;
 use crate::address;
+use crate::authorization;
 use crate::duration::GoDuration;
 use crate::features;
 use crate::types::{ClusterConfiguration, EncryptionAlgorithm, Etcd, ExternalEtcd};
@@ -16,6 +18,7 @@ pub(super) fn cluster(x: &ClusterConfiguration, release: &Release, f: &mut Findi
     networking(&x.networking, x, f);
     cert_sans("apiServer.certSANs", &x.api_server.cert_sans, f);
     extra_args("apiServer.extraArgs", &x.api_server.component.extra_args, f);
+    authorization_modes(x, release, f);
     extra_args("controllerManager.extraArgs", &x.controller_manager.extra_args, f);
     extra_args("scheduler.extraArgs", &x.scheduler.extra_args, f);
     f.absolute("certificatesDir", &x.certificates_dir);
@@ -34,11 +37,51 @@ pub(super) fn cluster(x: &ClusterConfiguration, release: &Release, f: &mut Findi
     validity(x, f);
 }
 
-/// Periods are only warned of.
+/// The API server does not start with a mode that it does not know. Upstream warns that the mode is ignored, and
+/// passes it on.
+fn authorization_modes(x: &ClusterConfiguration, release: &Release, f: &mut Findings) {
+    let Some(given) = authorization::given(&x.api_server.component.extra_args) else { return };
+    let unknown: Vec<String> = given
+        .split(',')
+        .filter(|mode| !authorization::KNOWN.contains(mode))
+        .map(|mode| format!("{mode:?}"))
+        .collect();
+    if !unknown.is_empty() {
+        f.invalid(
+            "apiServer.extraArgs",
+            &given,
+            format!(
+                "unknown {} {}; the kube-apiserver knows {}",
+                authorization::ARGUMENT,
+                unknown.join(", "),
+                authorization::KNOWN.join(", ")
+            ),
+        );
+        return;
+    }
+    let used = authorization::modes(release, Some(&given));
+    if !authorization::same(&used, &given) {
+        f.warn(format!(
+            "the kube-apiserver authorization-mode {given:?} is not taken as it is: kubeadm of Kubernetes 1.{} always \
+             has {} and knows no others than ABAC and Webhook; using {used:?}",
+            release.minor,
+            authorization::DEFAULT
+        ));
+    } else if !authorization::same(&used, authorization::DEFAULT) {
+        f.warn(format!(
+            "the default kube-apiserver authorization-mode is {:?}; using {used:?}",
+            authorization::DEFAULT
+        ));
+    }
+}
+
+/// Upstream takes periods that are over before they begin; long ones are only warned of.
 fn validity(x: &ClusterConfiguration, f: &mut Findings) {
     let (usual, usual_ca) = (GoDuration::from_hours(365 * 24), GoDuration::from_hours(3650 * 24));
     let leaf = x.certificate_validity_period.unwrap_or(usual);
     let ca = x.ca_certificate_validity_period.unwrap_or(usual_ca);
+    positive("certificateValidityPeriod", leaf, f);
+    positive("caCertificateValidityPeriod", ca, f);
     if leaf > usual {
         f.warn(format!(
             "certificateValidityPeriod: the value {leaf} is more than the recommended default for certificate \

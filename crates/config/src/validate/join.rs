@@ -1,7 +1,9 @@
 //! JoinConfiguration.
 
 use kubeadm_release::Release;
+use kubeadm_release::facts::config_api::Api;
 
+use super::durations::timeouts;
 use super::{Findings, node};
 use crate::address;
 use crate::token::BootstrapTokenString;
@@ -11,9 +13,11 @@ use crate::url;
 const UNSAFE: &str = "using token-based discovery without caCertHashes can be unsafe. Set unsafeSkipCAVerification \
     as true in your kubeadm config file or pass --discovery-token-unsafe-skip-ca-verification flag to continue";
 
-/// JoinConfiguration. `is_file` says whether a path exists; discovery files are only looked at, never read.
+/// JoinConfiguration of a file in that API. `is_file` says whether a path exists; discovery files are only looked at,
+/// never read.
 pub(crate) fn join(
     x: &JoinConfiguration,
+    api: Option<Api>,
     release: &Release,
     needs_discovery: bool,
     is_file: &dyn Fn(&str) -> bool,
@@ -29,6 +33,16 @@ pub(crate) fn join(
     }
     if !(x.ca_cert_path.starts_with('/') && x.ca_cert_path.ends_with(".crt")) {
         f.invalid("caCertPath", &x.ca_cert_path, "the ca certificate path must be an absolute path");
+    }
+    timeouts(&x.timeouts, api, &mut f);
+    if let Some(BootstrapTokenDiscovery { api_server_endpoint: used, other_endpoints, .. }) =
+        &x.discovery.bootstrap_token
+        && !other_endpoints.is_empty()
+    {
+        f.warn(format!(
+            "discoveryTokenAPIServers: of several servers only the first is asked, {used}; not used: {}",
+            other_endpoints.join(", ")
+        ));
     }
     f
 }

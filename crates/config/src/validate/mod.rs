@@ -4,6 +4,7 @@
 //! Source: `app/apis/kubeadm/validation/validation.go`, v1.37. Nothing is changed here.
 
 mod cluster;
+mod durations;
 mod join;
 mod network;
 mod node;
@@ -11,6 +12,7 @@ mod node;
 use std::fmt;
 
 use kubeadm_release::Release;
+use kubeadm_release::facts::config_api::Api;
 
 use crate::error::{Notice, Place, write_aggregate};
 use crate::types::{ClusterConfiguration, InitConfiguration, UpgradeConfiguration};
@@ -90,14 +92,20 @@ impl Findings {
     }
 }
 
-/// InitConfiguration with its cluster.
-pub(crate) fn init(init: &InitConfiguration, cluster: &ClusterConfiguration, release: &Release) -> Findings {
+/// InitConfiguration with its cluster, of a file in that API.
+pub(crate) fn init(
+    init: &InitConfiguration,
+    cluster: &ClusterConfiguration,
+    api: Option<Api>,
+    release: &Release,
+) -> Findings {
     let mut findings = Findings::default();
     node::registration(&init.node_registration, release, &mut findings);
     node::bootstrap_tokens(&init.bootstrap_tokens, &mut findings);
     cluster::cluster(cluster, release, &mut findings);
     node::endpoint("localAPIEndpoint", &init.local_api_endpoint, &mut findings);
     node::certificate_key("certificateKey", &init.certificate_key, &mut findings);
+    durations::timeouts(&init.timeouts, api, &mut findings);
     findings
 }
 
@@ -116,6 +124,7 @@ pub(crate) fn upgrade(upgrade: &UpgradeConfiguration) -> Findings {
     for (block, _, policy) in blocks {
         node::pull_policy(&format!("{block}.imagePullPolicy"), policy, &mut findings);
     }
+    durations::timeouts(&upgrade.timeouts, None, &mut findings);
     findings
 }
 

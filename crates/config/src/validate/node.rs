@@ -3,6 +3,7 @@
 use kubeadm_release::Release;
 
 use super::Findings;
+use super::durations::{not_negative, timeouts};
 use crate::address;
 use crate::names;
 use crate::token::{GROUP_PATTERN, USAGES, is_bootstrap_group};
@@ -85,6 +86,9 @@ pub(super) fn bootstrap_tokens(tokens: &[BootstrapToken], f: &mut Findings) {
             f.invalid_list(format!("{path}.usages"), &x.usages, detail);
         }
         bootstrap_groups(&format!("{path}.groups"), x, f);
+        if let Some(ttl) = x.ttl {
+            not_negative(&format!("{path}.ttl"), ttl, f);
+        }
         if x.expires.is_some() && x.ttl.is_some() {
             f.invalid(&path, "", "the BootstrapToken .TTL and .Expires fields are mutually exclusive");
         }
@@ -150,5 +154,6 @@ pub(crate) fn reset(x: &ResetConfiguration, release: &Release) -> Findings {
             f.invalid("unmountFlags", format!("index {index}"), format!("unknown unmount flag {flag}"));
         }
     }
+    timeouts(&x.timeouts, None, &mut f);
     f
 }

@@ -219,3 +219,150 @@ fn a_token_may_end_at_a_time() {
         ]
     );
 }
+
+#[test]
+fn lengths_of_time_have_their_bounds() {
+    let init = document(
+        "InitConfiguration",
+        "timeouts: {kubernetesAPICall: -1s, kubeletHealthCheck: 0s}\n\
+         bootstrapTokens: [{token: abcdef.0123456789abcdef, ttl: -1h}, {token: abcdef.0123456789abcdeg, ttl: 0s}]\n",
+    );
+    let cluster =
+        document("ClusterConfiguration", "certificateValidityPeriod: 0s\ncaCertificateValidityPeriod: -1h\n");
+    // Another kind with a field of the same name is not where the first one's faults are.
+    let join = document(
+        "JoinConfiguration",
+        "timeouts: {kubernetesAPICall: 1m}\ndiscovery: {file: {kubeConfigPath: /disk}}\n",
+    );
+    assert_eq!(
+        problems(&format!("{join}---\n{init}---\n{cluster}")),
+        [
+            "bootstrapTokens.0.ttl: Invalid value: \"-1h0m0s\": must not be negative",
+            "certificateValidityPeriod: Invalid value: \"0s\": must be longer than zero, such as 8760h0m0s",
+            "caCertificateValidityPeriod: Invalid value: \"-1h0m0s\": must be longer than zero, such as 8760h0m0s",
+            "timeouts.kubernetesAPICall: Invalid value: \"-1s\": must not be negative",
+        ]
+    );
+    for kind in ["ResetConfiguration", "UpgradeConfiguration"] {
+        assert_eq!(
+            problems(&document(kind, "timeouts: {tlsBootstrap: -1s}\n")),
+            ["timeouts.tlsBootstrap: Invalid value: \"-1s\": must not be negative"]
+        );
+    }
+}
+
+#[test]
+fn the_faults_of_old_files_have_the_names_of_old_fields() {
+    let load = |version: &str, kind: &str, rest: &str| {
+        let text = format!("apiVersion: kubeadm.k8s.io/{version}\nkind: {kind}\n{rest}");
+        let source = Source { text: &text, name: "f" };
+        let error = match kind {
+            "JoinConfiguration" => load::load_join(
+                source,
+                &options("v1.13.12"),
+                &mut host(),
+                &|path| path == "/disk",
+                &mut Vec::new(),
+            )
+            .unwrap_err(),
+            _ => load::load_init(source, &options("v1.13.12"), &mut host(), &mut Vec::new()).unwrap_err(),
+        };
+        error.to_string()
+    };
+    let version = "kubernetesVersion: v1.13.12\n";
+    assert_eq!(
+        load(
+            "v1beta1",
+            "ClusterConfiguration",
+            &format!("{version}apiServer:\n  timeoutForControlPlane: -4m\n")
+        ),
+        "apiServer.timeoutForControlPlane: Invalid value: \"-4m0s\": must not be negative (f:5:3)"
+    );
+    assert_eq!(
+        load("v1beta1", "JoinConfiguration", "discovery: {file: {kubeConfigPath: /disk}, timeout: -1m}\n"),
+        "discovery.timeout: Invalid value: \"-1m0s\": must not be negative (f:3:44)"
+    );
+    assert_eq!(
+        load(
+            "v1alpha3",
+            "JoinConfiguration",
+            "discoveryFile: /disk\ndiscoveryTimeout: -1m\ntoken: abcdef.0123456789abcdef\n"
+        ),
+        "discoveryTimeout: Invalid value: \"-1m0s\": must not be negative (f:4:1)"
+    );
+}
+
+#[test]
+fn authorization_modes_are_those_of_the_api_server() {
+    let modes =
+        |text: &str| format!("apiServer: {{extraArgs: [{{name: authorization-mode, value: '{text}'}}]}}\n");
+    assert_eq!(
+        problems(&document("ClusterConfiguration", &modes("Node,RBACK,rbac"))),
+        [
+            "apiServer.extraArgs: Invalid value: \"Node,RBACK,rbac\": unknown authorization-mode \"RBACK\", \"rbac\"; the \
+          kube-apiserver knows Node, RBAC, Webhook, ABAC, AlwaysAllow, AlwaysDeny"
+        ]
+    );
+    let warned = |text: &str, client: &str| {
+        let mut notices = Vec::new();
+        let source = Source { text, name: "f" };
+        load::load_init(source, &options(client), &mut host(), &mut notices).unwrap();
+        notices
+            .into_iter()
+            .map(|notice| notice.text)
+            .filter(|text| text.contains("authorization"))
+            .collect::<Vec<_>>()
+    };
+    let new = |text: &str| warned(&document("ClusterConfiguration", &modes(text)), "v1.37.2");
+    assert_eq!(new("RBAC,Node"), [""; 0]);
+    assert_eq!(
+        new("Webhook,RBAC"),
+        ["WARNING: the default kube-apiserver authorization-mode is \"Node,RBAC\"; using \"Webhook,RBAC\""]
+    );
+    let old = "apiVersion: kubeadm.k8s.io/v1beta1\nkind: ClusterConfiguration\nkubernetesVersion: v1.13.12\n\
+        apiServer: {extraArgs: {authorization-mode: 'AlwaysAllow,Webhook'}}\n";
+    assert_eq!(
+        warned(old, "v1.13.12"),
+        [
+            "WARNING: the kube-apiserver authorization-mode \"AlwaysAllow,Webhook\" is not taken as it is: kubeadm of \
+          Kubernetes 1.13 always has Node,RBAC and knows no others than ABAC and Webhook; using \"Node,RBAC,Webhook\""
+        ]
+    );
+}
+
+#[test]
+fn arguments_that_are_glued_to_the_default_are_checked_with_it() {
+    let found = |value: &str| {
+        let text = format!(
+            "apiVersion: kubeadm.k8s.io/v1\nkind: ClusterConfiguration\nkubernetesVersion: v1.37.2\napiServer:\n  \
+             extraArgs: [{{name: authorization-mode, value: '{value}', mergeMethod: append}}]\n"
+        );
+        let mut options = options("v1.37.2");
+        options.reading.allow_experimental = true;
+        load::load_init(Source { text: &text, name: "f" }, &options, &mut host(), &mut Vec::new())
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(found(",Webhook"), Ok(()));
+    let error = found("Webhook").unwrap_err();
+    assert!(error.contains("unknown authorization-mode \"RBACWebhook\""), "{error}");
+}
+
+#[test]
+fn of_several_servers_of_an_old_file_the_unused_ones_are_named() {
+    let text = "apiVersion: kubeadm.k8s.io/v1alpha3\nkind: JoinConfiguration\ntoken: abcdef.0123456789abcdef\n\
+        discoveryTokenAPIServers: ['192.0.2.1:6443', '192.0.2.2:6443', '192.0.2.3:6443']\n\
+        discoveryTokenUnsafeSkipCAVerification: true\n";
+    let mut notices = Vec::new();
+    let source = Source { text, name: "f" };
+    let loaded =
+        load::load_join(source, &options("v1.13.12"), &mut host(), &|_| false, &mut notices).unwrap();
+    let found = loaded.config.discovery.bootstrap_token.unwrap();
+    assert_eq!(found.api_server_endpoint, "192.0.2.1:6443");
+    assert!(
+        notices.iter().any(|notice| notice.text
+            == "WARNING: discoveryTokenAPIServers: of several servers only the first is asked, 192.0.2.1:6443; \
+                not used: 192.0.2.2:6443, 192.0.2.3:6443"),
+        "{notices:?}"
+    );
+}

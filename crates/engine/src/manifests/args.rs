@@ -1,18 +1,14 @@
 //! Command lines: the default flags of a release with their values, and how the user's arguments meet them.
 
 use kubeadm_config::address::join_host_port;
+use kubeadm_config::authorization;
 use std::net::IpAddr;
 
 use kubeadm_config::types::{Arg, MergeMethod};
-use kubeadm_release::Release;
 use kubeadm_release::facts::control_plane::{ArgumentOrder, AuthorizationModes, Flag, Value};
 
 use super::Component;
 use crate::spec::{InitSpec, KUBERNETES};
-
-/// What every API server authorizes with.
-const DEFAULT_MODES: &str = "Node,RBAC";
-const AUTHORIZATION_MODE: &str = "authorization-mode";
 
 /// The command of a component: its name, then its arguments.
 pub(super) fn command(
@@ -46,23 +42,11 @@ pub(super) fn apiserver_extra(spec: &InitSpec) -> Vec<Arg> {
     match spec.release.control_plane.authorization {
         AuthorizationModes::UsersOrDefault => given.clone(),
         AuthorizationModes::Merged => {
-            let modes = authorization_modes(&spec.release, last(given, AUTHORIZATION_MODE));
-            let mut args: Vec<Arg> = given.iter().filter(|a| a.name != AUTHORIZATION_MODE).cloned().collect();
-            args.push(Arg::new(AUTHORIZATION_MODE, modes));
+            let modes = authorization::modes(&spec.release, last(given, authorization::ARGUMENT));
+            let mut args: Vec<Arg> =
+                given.iter().filter(|a| a.name != authorization::ARGUMENT).cloned().collect();
+            args.push(Arg::new(authorization::ARGUMENT, modes));
             args
-        }
-    }
-}
-
-/// The authorization modes of the API server, where `given` is the user's argument. Releases that merge them keep only
-/// the modes they know; these are also the ones stored in the cluster.
-pub fn authorization_modes(release: &Release, given: Option<&str>) -> String {
-    match (release.control_plane.authorization, given) {
-        (_, None) => DEFAULT_MODES.to_owned(),
-        (AuthorizationModes::UsersOrDefault, Some(given)) => given.to_owned(),
-        (AuthorizationModes::Merged, Some(given)) => {
-            let further = ["ABAC", "Webhook"].into_iter().filter(|mode| given.contains(mode));
-            std::iter::once(DEFAULT_MODES).chain(further).collect::<Vec<_>>().join(",")
         }
     }
 }
@@ -170,7 +154,7 @@ fn authorization_default(spec: &InitSpec) -> Option<String> {
         AuthorizationModes::UsersOrDefault => {
             let configured =
                 last(&spec.cluster.api_server.component.extra_args, "authorization-config").is_some();
-            (!configured).then(|| DEFAULT_MODES.to_owned())
+            (!configured).then(|| authorization::DEFAULT.to_owned())
         }
     }
 }

@@ -21,8 +21,6 @@ use serde_json::Value;
 use crate::ports::Files;
 use crate::spec::InitSpec;
 
-pub use args::authorization_modes;
-
 /// A static pod that kubeadm writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Component {

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kubeadm_config::authorization;
 use kubeadm_config::components::ComponentConfig;
 use kubeadm_config::load::InitConfig;
 use kubeadm_config::types::Arg;
@@ -11,7 +12,6 @@ use serde_json::{Map, Value, json};
 
 use super::kubeconfig::ClusterEntry;
 use super::{KUBE_PUBLIC, KUBE_SYSTEM, object};
-use crate::manifests::authorization_modes;
 use crate::resource::CONFIG_MAPS;
 use crate::spec::InitSpec;
 
@@ -24,7 +24,6 @@ pub const CLUSTER_INFO: &str = "cluster-info";
 const STATUS: &str = "ClusterStatus";
 
 /// The API server's argument that old releases keep although nobody configured it.
-const MODES: &str = "authorization-mode";
 
 /// Says that a component configuration was generated, and what it was: an upgrade may replace it while it is still
 /// the same. app/constants: ComponentConfigHashAnnotationKey.
@@ -45,9 +44,9 @@ pub fn kubeadm_config(spec: &InitSpec, existing: Option<&Value>) -> Value {
     }
     if spec.release.objects.authorization_modes_stored {
         let args = &mut config.cluster.api_server.component.extra_args;
-        let given = args.iter().rfind(|arg| arg.name == MODES).map(|arg| arg.value.clone());
-        args.retain(|arg| arg.name != MODES);
-        args.push(Arg::new(MODES, authorization_modes(&spec.release, given.as_deref())));
+        let given = args.iter().rfind(|arg| arg.name == authorization::ARGUMENT).map(|arg| arg.value.clone());
+        args.retain(|arg| arg.name != authorization::ARGUMENT);
+        args.push(Arg::new(authorization::ARGUMENT, authorization::modes(&spec.release, given.as_deref())));
     }
     let components =
         Components { kubelet: Some(&spec.kubelet.value), kube_proxy: Some(&spec.kube_proxy.value) };

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use kubeadm_config::authorization;
 use kubeadm_config::types::Arg;
 use kubeadm_engine::manifests::{self, Component, HostFacts, Identity};
 use kubeadm_engine::spec::InitSpec;
@@ -137,10 +138,10 @@ fn authorization_can_be_configured_elsewhere() {
 #[test]
 fn old_releases_add_to_the_modes_they_know() {
     let release = plain(13).release;
-    let modes = |given| manifests::authorization_modes(&release, given);
+    let modes = |given| authorization::modes(&release, given);
     assert_eq!(modes(None), "Node,RBAC");
     assert_eq!(modes(Some("Webhook,AlwaysAllow,ABAC")), "Node,RBAC,ABAC,Webhook");
-    assert_eq!(manifests::authorization_modes(&plain(37).release, Some("Webhook")), "Webhook");
+    assert_eq!(authorization::modes(&plain(37).release, Some("Webhook")), "Webhook");
 }
 
 #[test]
