@@ -106,7 +106,21 @@ pub(crate) fn init(
     node::endpoint("localAPIEndpoint", &init.local_api_endpoint, &mut findings);
     node::certificate_key("certificateKey", &init.certificate_key, &mut findings);
     durations::timeouts(&init.timeouts, api, &mut findings);
+    secure_port(init, cluster, &mut findings);
     findings
+}
+
+/// The API server listens where its argument says; kubeconfig files lead to the port of the endpoint.
+fn secure_port(init: &InitConfiguration, cluster: &ClusterConfiguration, f: &mut Findings) {
+    let mut args = cluster.api_server.component.extra_args.iter().rev();
+    let Some(port) = args.find(|arg| arg.name == "secure-port").map(|arg| &arg.value) else { return };
+    let bind_port = init.local_api_endpoint.bind_port;
+    if *port != bind_port.to_string() {
+        f.warn(format!(
+            "apiServer.extraArgs: the kube-apiserver listens on secure-port {port}, while kubeconfig files and clients \
+             use localAPIEndpoint.bindPort {bind_port}; set bindPort instead, or make sure that something forwards it"
+        ));
+    }
 }
 
 /// UpgradeConfiguration.

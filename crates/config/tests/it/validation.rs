@@ -331,6 +331,21 @@ fn authorization_modes_are_those_of_the_api_server() {
 }
 
 #[test]
+fn a_port_that_no_kubeconfig_leads_to_is_warned_of() {
+    let warned = |port: &str| {
+        let text = document(
+            "ClusterConfiguration",
+            &format!("apiServer: {{extraArgs: [{{name: secure-port, value: '{port}'}}]}}\n"),
+        );
+        let mut notices = Vec::new();
+        load::load_init(Source { text: &text, name: "f" }, &options("v1.37.2"), &mut host(), &mut notices)
+            .unwrap();
+        notices.iter().filter(|notice| notice.text.contains("listens on secure-port 7443")).count()
+    };
+    assert_eq!((warned("7443"), warned("6443")), (1, 0));
+}
+
+#[test]
 fn arguments_that_are_glued_to_the_default_are_checked_with_it() {
     let found = |value: &str| {
         let text = format!(

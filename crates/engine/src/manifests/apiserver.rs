@@ -32,7 +32,7 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
             probes: Probes::Http {
                 paths: facts.apiserver.probes,
                 host: probed,
-                port: spec.bind_port(),
+                port: super::apiserver_port(spec),
                 scheme: "HTTPS",
             },
             requests: &[("cpu", facts.apiserver.cpu)],

@@ -36,6 +36,12 @@ pub(super) fn last<'a>(args: &'a [Arg], name: &str) -> Option<&'a str> {
     args.iter().rev().find(|arg| arg.name == name).map(|arg| arg.value.as_str())
 }
 
+/// The port that a component listens on. Upstream asks at the usual one whatever the arguments say (quirk 26), and so
+/// the kubelet restarts a component of another port for ever.
+pub(super) fn port(args: &[Arg], flag: &str, usual: u16) -> u16 {
+    last(args, flag).and_then(|text| text.parse().ok()).filter(|port| *port != 0).unwrap_or(usual)
+}
+
 /// The user's arguments of the API server, with the authorization modes among them where the release puts them there.
 pub(super) fn apiserver_extra(spec: &InitSpec) -> Vec<Arg> {
     let given = &spec.cluster.api_server.component.extra_args;

@@ -1,6 +1,6 @@
 //! `kube-controller-manager`, and what it shares with the scheduler: health served at an address of its own.
 
-use kubeadm_config::types::Arg;
+use kubeadm_config::types::ControlPlaneComponent;
 use kubeadm_release::facts::control_plane::{ProbePaths, Served};
 use serde_json::Value;
 
@@ -27,12 +27,7 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
                 &given.extra_args,
             ),
             image: super::image(spec, component),
-            probes: served(
-                spec,
-                &facts.controller_manager_served,
-                facts.controller_manager.probes,
-                &given.extra_args,
-            ),
+            probes: served(spec, &facts.controller_manager_served, facts.controller_manager.probes, given),
             requests: &[("cpu", facts.controller_manager.cpu)],
             env: environment(&spec.proxy_env, &given.extra_envs),
             volumes: Volumes::certificates(spec, host)
@@ -43,13 +38,22 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
     )
 }
 
-/// Probes of a component at the address its arguments let it listen at. A `secure-port` among them is not followed:
-/// upstream does not either, and the probe port is part of the pod.
-pub(super) fn served(spec: &InitSpec, served: &Served, paths: ProbePaths, extra: &[Arg]) -> Probes {
-    let host = match args::last(extra, served.address_flag) {
+/// Probes of a component at the address and port its arguments let it listen at.
+pub(super) fn served(
+    spec: &InitSpec,
+    served: &Served,
+    paths: ProbePaths,
+    given: &ControlPlaneComponent,
+) -> Probes {
+    let host = match args::last(&given.extra_args, served.address_flag) {
         None => "127.0.0.1",
         Some("0.0.0.0" | "::") if spec.release.control_plane.wildcard_host_omitted => "",
         Some(address) => address,
     };
-    Probes::Http { paths, host: host.to_owned(), port: served.port, scheme: served.scheme }
+    Probes::Http {
+        paths,
+        host: host.to_owned(),
+        port: super::served_port(served, given),
+        scheme: served.scheme,
+    }
 }

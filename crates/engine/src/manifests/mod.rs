@@ -15,7 +15,8 @@ mod volumes;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use kubeadm_release::facts::control_plane::optional_host_paths;
+use kubeadm_config::types::ControlPlaneComponent;
+use kubeadm_release::facts::control_plane::{Served, optional_host_paths};
 use serde_json::Value;
 
 use crate::ports::Files;
@@ -82,6 +83,16 @@ pub fn pod(spec: &InitSpec, host: &HostFacts, component: Component) -> Value {
         Component::Scheduler => scheduler::pod(spec, host),
         Component::Etcd => etcd::pod(spec, host),
     }
+}
+
+/// The port that the API server listens on.
+pub fn apiserver_port(spec: &InitSpec) -> u16 {
+    args::port(&spec.cluster.api_server.component.extra_args, "secure-port", spec.bind_port())
+}
+
+/// The port that a component serves its health at.
+pub fn served_port(served: &Served, component: &ControlPlaneComponent) -> u16 {
+    args::port(&component.extra_args, served.port_flag, served.port)
 }
 
 /// The full name of a component's image.

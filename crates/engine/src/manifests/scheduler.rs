@@ -26,7 +26,7 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
                 &given.extra_args,
             ),
             image: super::image(spec, component),
-            probes: served(spec, &facts.scheduler_served, facts.scheduler.probes, &given.extra_args),
+            probes: served(spec, &facts.scheduler_served, facts.scheduler.probes, given),
             requests: &[("cpu", facts.scheduler.cpu)],
             env: environment(&spec.proxy_env, &given.extra_envs),
             volumes: Volumes::default().kubeconfig("scheduler.conf").extra(&given.extra_volumes),

@@ -104,6 +104,7 @@ impl Component {
             let prefix = format!("--{name}=");
             words.iter().rev().find_map(|w| w.strip_prefix(&prefix)).filter(|v| !v.is_empty())
         };
+        let port = |name: &str| flag(name).and_then(|p| p.parse().ok()).filter(|port| *port != 0);
         let health = &spec.release.control_plane;
         let served = match self.name {
             "kube-controller-manager" => Some(&health.controller_manager_served),
@@ -116,7 +117,7 @@ impl Component {
             None => {
                 let address =
                     flag(self.address_flag).map_or(spec.advertise_address.to_string(), str::to_owned);
-                let port = flag("secure-port").and_then(|p| p.parse().ok()).unwrap_or(spec.bind_port());
+                let port = port("secure-port").unwrap_or(spec.bind_port());
                 format!("https://{}{path}", join_host_port(&address, port))
             }
             Some(served) => {
@@ -124,12 +125,9 @@ impl Component {
                     None | Some("0.0.0.0" | "::") => "127.0.0.1",
                     Some(address) => address,
                 };
-                let port = match served.scheme {
-                    "HTTPS" => flag("secure-port").and_then(|p| p.parse().ok()),
-                    _ => None,
-                };
                 let scheme = served.scheme.to_lowercase();
-                format!("{scheme}://{}{path}", join_host_port(address, port.unwrap_or(served.port)))
+                let port = port(served.port_flag).unwrap_or(served.port);
+                format!("{scheme}://{}{path}", join_host_port(address, port))
             }
         })
     }

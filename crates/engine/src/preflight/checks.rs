@@ -6,6 +6,7 @@ use kubeadm_release::facts::preflight::{Check as Fact, Program};
 
 use super::own::{BOOTSTRAP_CONF, Own};
 use super::{Outcome, etcd, kubelet, machine, network, paths, runtime, system};
+use crate::manifests::{apiserver_port, served_port};
 use crate::ports::View;
 use crate::spec::{InitSpec, MANIFESTS};
 
@@ -151,11 +152,12 @@ fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
         Fact::KubernetesVersion => one("KubernetesVersion", Kind::KubernetesVersion),
         Fact::Firewalld => one("Firewalld", Kind::Firewalld),
         Fact::ControlPlanePorts => {
-            let served = &spec.release.control_plane;
+            let (facts, cluster) = (&spec.release.control_plane, &spec.cluster);
+            let manager = served_port(&facts.controller_manager_served, &cluster.controller_manager);
             [
-                (spec.bind_port(), "kube-apiserver"),
-                (served.scheduler_served.port, "kube-scheduler"),
-                (served.controller_manager_served.port, "kube-controller-manager"),
+                (apiserver_port(spec), "kube-apiserver"),
+                (served_port(&facts.scheduler_served, &cluster.scheduler), "kube-scheduler"),
+                (manager, "kube-controller-manager"),
             ]
             .map(|(port, component)| Check::new(format!("Port-{port}"), Kind::ComponentPort(port, component)))
             .into()

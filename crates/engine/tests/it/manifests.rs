@@ -114,6 +114,35 @@ fn a_component_without_root_says_whom_it_runs_as() {
 }
 
 #[test]
+fn a_port_of_the_users_is_the_one_that_is_probed() {
+    let port = |spec: &InitSpec, component| {
+        let container = manifests::pod(spec, &host(), component)["spec"]["containers"][0].take();
+        // Newer releases name the port and probe it by that name.
+        match &container["livenessProbe"]["httpGet"]["port"] {
+            Value::String(_) => container["ports"][0]["containerPort"].clone(),
+            port => port.clone(),
+        }
+    };
+    for (minor, flag) in [(13, "port"), (37, "secure-port")] {
+        let mut spec = plain(minor);
+        let usual = port(&spec, Component::Scheduler);
+        spec.cluster.scheduler.extra_args = vec![Arg::new(flag, "0")];
+        assert_eq!(port(&spec, Component::Scheduler), usual, "1.{minor}");
+        spec.cluster.scheduler.extra_args = vec![Arg::new(flag, "11259")];
+        spec.cluster.controller_manager.extra_args = vec![Arg::new(flag, "11257")];
+        spec.cluster.api_server.component.extra_args = vec![Arg::new("secure-port", "7443")];
+        assert_eq!(port(&spec, Component::Scheduler), 11259, "1.{minor}");
+        assert_eq!(port(&spec, Component::ControllerManager), 11257, "1.{minor}");
+        assert_eq!(port(&spec, Component::ApiServer), 7443, "1.{minor}");
+        let checks: Vec<String> =
+            kubeadm_engine::preflight::checks::init(&spec).into_iter().map(|check| check.id).collect();
+        for id in ["Port-7443", "Port-11257", "Port-11259"] {
+            assert!(checks.iter().any(|check| check == id), "1.{minor}: no {id} in {checks:?}");
+        }
+    }
+}
+
+#[test]
 fn a_wildcard_address_is_not_probed_by_name() {
     let mut spec = plain(37);
     spec.cluster.scheduler.extra_args = vec![Arg::new("bind-address", "0.0.0.0")];

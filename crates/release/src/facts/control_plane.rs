@@ -95,8 +95,10 @@ pub struct Component {
 /// The facts of a component whose health is served beside its work.
 #[derive(Debug, Clone)]
 pub struct Served {
-    /// The port its probes ask.
+    /// The port it listens on, unless it is told another.
     pub port: u16,
+    /// The flag that tells it another port.
+    pub port_flag: &'static str,
     /// `HTTP` or `HTTPS`.
     pub scheme: &'static str,
     /// The flag that sets the address it listens on, and so the host of its probes.
@@ -246,6 +248,7 @@ impl ControlPlane {
             },
             controller_manager_served: Served {
                 port: CONTROLLER_MANAGER_PORT.at(minor),
+                port_flag: PORT_FLAG.at(minor),
                 scheme: HEALTH_SCHEME.at(minor),
                 address_flag: ADDRESS_FLAG.at(minor),
             },
@@ -256,6 +259,7 @@ impl ControlPlane {
             },
             scheduler_served: Served {
                 port: SCHEDULER_PORT.at(minor),
+                port_flag: PORT_FLAG.at(minor),
                 scheme: HEALTH_SCHEME.at(minor),
                 address_flag: ADDRESS_FLAG.at(minor),
             },
@@ -442,6 +446,11 @@ const CONTROLLER_MANAGER_PORT: Column<u16> = Column(&[
 const SCHEDULER_PORT: Column<u16> = Column(&[
     (0, 10251),  // constants InsecureSchedulerPort, v1.13
     (16, 10259), // constants KubeSchedulerPort, v1.16
+]);
+
+const PORT_FLAG: Column<&str> = Column(&[
+    (0, "port"),         // cmd/controller-manager/app/options/insecure_serving.go, v1.13
+    (16, "secure-port"), // apiserver: pkg/server/options/serving.go, v1.16
 ]);
 
 const HEALTH_SCHEME: Column<&str> = Column(&[
