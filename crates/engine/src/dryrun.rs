@@ -4,7 +4,7 @@
 //! remembered, so that later reads see it; API writes are printed and kept in memory. The folder holds what would
 //! be written, flat as upstream has it: certificates at its top, `etcd/` below, everything else by file name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,6 +32,7 @@ pub fn over(real: &Effects, layout: &Layout) -> Effects {
             real_files: real.files.clone(),
             output: real.output.clone(),
             objects: Arc::default(),
+            silent: Arc::default(),
         }),
         services: Arc::new(DryServices(real.services.clone())),
         runtimes: Arc::new(DryRuntimes(real.runtimes.clone())),
@@ -234,14 +235,20 @@ struct DryCluster {
     real_files: Arc<dyn WriteFiles>,
     output: Arc<dyn Output>,
     objects: Objects,
+    silent: Silent,
 }
+
+/// Ways of access that lead to no answer. They are not tried again: each try may last until its time-out, and there
+/// is nothing in a dry run that would change the outcome.
+type Silent = Arc<Mutex<HashSet<Access>>>;
 
 impl DryCluster {
     fn client(&self, access: &Access) -> DryApi {
         // A kubeconfig that only the plan has written cannot lead to a cluster: then there is nothing to ask.
         let there = access.kubeconfig.file().is_none_or(|file| self.real_files.exists(file));
         let real = there.then(|| self.real.reader(access));
-        DryApi { real, output: self.output.clone(), objects: self.objects.clone() }
+        let (output, objects, silent) = (self.output.clone(), self.objects.clone(), self.silent.clone());
+        DryApi { real, access: access.clone(), output, objects, silent }
     }
 }
 
@@ -259,11 +266,42 @@ impl WriteCluster for DryCluster {
 
 struct DryApi {
     real: Option<Arc<dyn Api>>,
+    access: Access,
     output: Arc<dyn Output>,
     objects: Objects,
+    silent: Silent,
 }
 
 impl DryApi {
+    /// The cluster, unless there is none that answers.
+    fn real(&self) -> Option<&dyn Api> {
+        self.real.as_deref().filter(|_| !lock(&self.silent).contains(&self.access))
+    }
+
+    /// What the cluster answered. Without an answer it counts as empty, and that is said.
+    fn answered<T>(&self, answer: Result<T, ApiError>) -> Option<T> {
+        let error = match answer {
+            Ok(found) => return Some(found),
+            Err(ApiError::NotFound(_)) => return None,
+            Err(error) => error,
+        };
+        let hopeless = matches!(
+            error,
+            ApiError::Unreachable(_) | ApiError::Unauthorized { .. } | ApiError::Kubeconfig { .. }
+        );
+        if !hopeless {
+            self.output.warn(&format!("[dryrun] going on as if the object did not exist: {error}"));
+        } else if lock(&self.silent).insert(self.access.clone()) {
+            self.output.warn(&format!("[dryrun] going on as if the cluster were empty: {error}"));
+        }
+        None
+    }
+
+    async fn real_object(&self, resource: Resource, namespace: &str, name: &str) -> Option<Value> {
+        let answer = self.real()?.get(resource, namespace, name).await;
+        self.answered(answer).flatten()
+    }
+
     fn told(&self, verb: &str, resource: Resource, named: Option<(&str, &str)>, object: Option<&Value>) {
         let group = if resource.group.is_empty() { "core" } else { resource.group };
         let mut text = format!(
@@ -311,9 +349,7 @@ impl Api for DryApi {
         if let Some(kept) = self.kept(resource, namespace, name) {
             return Ok(kept);
         }
-        if let Some(real) = &self.real
-            && let Ok(Some(found)) = real.get(resource, namespace, name).await
-        {
+        if let Some(found) = self.real_object(resource, namespace, name).await {
             return Ok(Some(found));
         }
         if resource == NODES {
@@ -330,8 +366,8 @@ impl Api for DryApi {
         selector: &Selector,
     ) -> Result<Vec<Value>, ApiError> {
         self.told("LIST", resource, None, None);
-        let mut found = match &self.real {
-            Some(real) => real.list(resource, namespace, selector).await.unwrap_or_default(),
+        let mut found = match self.real() {
+            Some(real) => self.answered(real.list(resource, namespace, selector).await).unwrap_or_default(),
             None => Vec::new(),
         };
         let name_of = |o: &Value| o["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -358,10 +394,7 @@ impl WriteApi for DryApi {
         let (namespace, name) = identity(object);
         let there = match self.kept(resource, namespace, name) {
             Some(kept) => kept.is_some(),
-            None => match &self.real {
-                Some(real) => matches!(real.get(resource, namespace, name).await, Ok(Some(_))),
-                None => false,
-            },
+            None => self.real_object(resource, namespace, name).await.is_some(),
         };
         if there {
             let text = format!("{} {name:?} already exists", resource.plural);

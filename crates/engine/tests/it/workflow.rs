@@ -10,12 +10,13 @@ use kubeadm_engine::dryrun;
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::{INIT, PhaseError};
 use kubeadm_engine::ports::{
-    ApiError, Clock, Container, ContainerState, Effects, FileKind, Files, ServiceState,
+    Access, ApiError, Clock, Container, ContainerState, Effects, FileKind, Files, ServiceState, WriteApi,
 };
+use kubeadm_engine::resource::{CONFIG_MAPS, SECRETS};
 use kubeadm_engine::run::{self, ActionError, RunError};
-use kubeadm_engine::spec::InitSpec;
+use kubeadm_engine::spec::{InitSpec, Layout};
 use kubeadm_testkit::MemoryHost;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::wish;
 
@@ -421,6 +422,47 @@ fn a_dry_run_beside_a_cluster_changes_nothing_in_it() {
     same(&after, &files, NEW);
     same(&host.cluster.objects(), &objects, NEW);
     assert_eq!(host.machine.service_log(), ["stop kubelet", "restart kubelet"]);
+}
+
+#[test]
+fn a_dry_run_takes_nothing_from_the_folder_of_an_earlier_one() {
+    let host = host(NEW);
+    let mut spec = wish::init(NEW, "");
+    spec.layout.landing = Some("/tmp/dry".into());
+    let run = || {
+        let before = host.output.said().len();
+        init_with(&dryrun::over(&host.effects(), &spec.layout), &spec).unwrap();
+        host.output.said().split_off(before)
+    };
+    let made = |said: &[String]| said.iter().filter(|line| line.starts_with("[kubeconfig] Writing ")).count();
+    let (first, again) = (run(), run());
+    assert_eq!((made(&first), made(&again)), (5, 5));
+    assert!(!again.iter().any(|line| line.contains("sing existing")), "{again:?}");
+}
+
+#[test]
+fn a_dry_run_asks_a_cluster_that_does_not_answer_once() {
+    let host = host(NEW);
+    host.files.put("/tmp/other.conf", "", 0o600);
+    let map = json!({"metadata": {"name": "m", "namespace": "n"}});
+    block_on(host.cluster.create(CONFIG_MAPS, &map)).unwrap();
+    let layout = Layout { landing: Some("/tmp/dry".into()), ..wish::init(NEW, "").layout };
+    for (refusal, hopeless) in [
+        (ApiError::Unreachable("i/o timeout".into()), true),
+        (ApiError::Forbidden("secrets are not for you".into()), false),
+    ] {
+        let warned = host.output.warned().len();
+        host.cluster.refuse(SECRETS, refusal);
+        let effects = dryrun::over(&host.effects(), &layout);
+        let get = |resource, name| {
+            let api = effects.cluster.reader(&Access::new("/tmp/other.conf"));
+            block_on(api.get(resource, "n", name)).unwrap()
+        };
+        assert_eq!(get(SECRETS, "s"), None);
+        assert_eq!(get(SECRETS, "s"), None);
+        assert_eq!(get(CONFIG_MAPS, "m").is_none(), hopeless);
+        assert_eq!(host.output.warned().len() - warned, if hopeless { 1 } else { 2 });
+    }
 }
 
 // --- what goes wrong ------------------------------------------------------------------------------------------
