@@ -23,8 +23,6 @@ pub const CLUSTER_INFO: &str = "cluster-info";
 /// The key with the API servers' addresses, in releases that keep them there.
 const STATUS: &str = "ClusterStatus";
 
-/// The API server's argument that old releases keep although nobody configured it.
-
 /// Says that a component configuration was generated, and what it was: an upgrade may replace it while it is still
 /// the same. app/constants: ComponentConfigHashAnnotationKey.
 const HASH: &str = "kubeadm.kubernetes.io/component-config.hash";
