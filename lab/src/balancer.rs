@@ -5,6 +5,7 @@
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const CONNECT: Duration = Duration::from_millis(500);
 pub struct Balancer {
     shared: Arc<Shared>,
     address: SocketAddr,
+    /// Its end wakes the thread that looks at the servers.
+    _running: Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -47,8 +50,9 @@ impl Balancer {
         let shared = Arc::new(Shared::default());
         let (accepting, looking) = (Arc::clone(&shared), Arc::clone(&shared));
         std::thread::spawn(move || accepting.accept(&listener));
-        std::thread::spawn(move || looking.look());
-        Ok(Self { shared, address })
+        let (running, ended) = mpsc::channel();
+        std::thread::spawn(move || looking.look(&ended));
+        Ok(Self { shared, address, _running: running })
     }
 
     /// Returns where it listens, as `controlPlaneEndpoint` wants it.
@@ -105,14 +109,16 @@ impl Shared {
     }
 
     /// Looks at every server until the balancer ends.
-    fn look(self: Arc<Self>) {
-        while !self.stopped.load(Ordering::Acquire) {
+    fn look(&self, ended: &Receiver<()>) {
+        loop {
             let addresses: Vec<SocketAddr> = self.servers().iter().map(|s| s.address).collect();
             for address in addresses {
                 let accepts = TcpStream::connect_timeout(&address, CONNECT).is_ok();
                 self.found(address, accepts);
             }
-            std::thread::sleep(LOOK);
+            if ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
         }
     }
 
