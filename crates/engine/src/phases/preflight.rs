@@ -12,13 +12,9 @@ use crate::spec::InitSpec;
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
-        let mut steps = vec![Step::say("[preflight] Running pre-flight checks")];
         let checks = preflight::checks::init(spec);
-        steps.extend(preflight::run(&checks, spec, &spec.ignored, view).await.map_err(|mut report| {
-            let first = steps.iter().flat_map(|s| s.lines.clone());
-            report.lines = first.chain(std::mem::take(&mut report.lines)).collect();
-            PhaseError::Preflight(report)
-        })?);
+        let found = preflight::run(&checks, spec, &spec.ignored, view).await;
+        let mut steps = preflight::headed(found).map_err(PhaseError::Preflight)?;
         steps.extend(images(spec, view).await);
         Ok(steps)
     })

@@ -67,6 +67,47 @@ impl Report {
         text += "[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`";
         text
     }
+
+    /// Takes in what a check found.
+    pub fn add(&mut self, check: &str, outcome: Outcome, ignored: &Ignored) {
+        if !outcome.errors.is_empty()
+            && let Some(text) = outcome.report
+        {
+            self.lines.push(Line::Say(text));
+        }
+        let warn = |text: &str| Line::Note(format!("\t[WARNING {check}]: {text}"));
+        self.lines.extend(outcome.warnings.iter().map(|w| warn(w)));
+        for error in outcome.errors {
+            if ignored.covers(check) {
+                self.lines.push(warn(&error));
+            } else {
+                self.errors.push((check.to_owned(), error));
+            }
+        }
+    }
+
+    /// The steps that print it, or itself where there are errors.
+    pub fn steps(self) -> Result<Vec<Step>, Self> {
+        match self.errors.is_empty() {
+            true => Ok(self.lines.into_iter().map(Step::line).collect()),
+            false => Err(self),
+        }
+    }
+}
+
+/// Puts the heading of the phase before what its checks said, whether it is good or not.
+pub fn headed(found: Result<Vec<Step>, Report>) -> Result<Vec<Step>, Report> {
+    let heading = Line::Say("[preflight] Running pre-flight checks".into());
+    match found {
+        Ok(mut steps) => {
+            steps.insert(0, Step::line(heading));
+            Ok(steps)
+        }
+        Err(mut report) => {
+            report.lines.insert(0, heading);
+            Err(report)
+        }
+    }
 }
 
 /// Runs checks in order and collects what they say: the steps that print it, or the report of a failure.
@@ -78,27 +119,10 @@ pub async fn run(
 ) -> Result<Vec<Step>, Report> {
     let mut report = Report::default();
     for check in checks {
-        let outcome = check.run(spec, view).await;
-        if !outcome.errors.is_empty()
-            && let Some(text) = outcome.report
-        {
-            report.lines.push(Line::Say(text));
-        }
-        let warn = |text: &str| Line::Note(format!("\t[WARNING {}]: {text}", check.id));
-        report.lines.extend(outcome.warnings.iter().map(|w| warn(w)));
-        for error in outcome.errors {
-            if ignored.covers(&check.id) {
-                report.lines.push(warn(&error));
-            } else {
-                report.errors.push((check.id.clone(), error));
-            }
-        }
+        report.add(&check.id, check.run(spec, view).await, ignored);
         if check.stands_alone() && !report.errors.is_empty() {
             break;
         }
     }
-    if !report.errors.is_empty() {
-        return Err(report);
-    }
-    Ok(report.lines.into_iter().map(Step::line).collect())
+    report.steps()
 }

@@ -12,14 +12,9 @@ use crate::preflight::{self, Report};
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
-        let mut steps = vec![Step::say("[preflight] Running pre-flight checks")];
         let checks = preflight::checks::join(&spec.alone);
         let found = preflight::run(&checks, &spec.alone, &spec.alone.ignored, view).await;
-        steps.extend(found.map_err(|mut report| {
-            let first = steps.iter().flat_map(|s| s.lines.clone());
-            report.lines = first.chain(std::mem::take(&mut report.lines)).collect();
-            PhaseError::Preflight(report)
-        })?);
+        let mut steps = preflight::headed(found).map_err(PhaseError::Preflight)?;
         let (joined, said) = spec.joined(view).await?;
         steps.extend(said);
         // What an earlier join of this very cluster left is no obstacle but a beginning.
