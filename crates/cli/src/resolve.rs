@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kubeadm_config::components::{self, ComponentConfigs};
 use kubeadm_config::error::{ConfigError, Notice};
 use kubeadm_config::load::{InitConfig, Loaded, Options, Source, init_from_flags, load_init};
-use kubeadm_config::types::{BootstrapToken, ClusterConfiguration, EncryptionAlgorithm};
+use kubeadm_config::types::{BootstrapToken, ClusterConfiguration, EncryptionAlgorithm, Patches};
 use kubeadm_config::{address, validate};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::{INIT, external_ca};
@@ -42,10 +42,7 @@ pub(crate) fn init(flags: &Values, needs: Needs, session: &Session) -> Result<Re
     kubeadm_config::flags::check_mixed(flags.names())?;
     let mut notices = Vec::new();
     let resolved = load(flags, needs, session, &mut notices).and_then(|mut loaded| {
-        let skip = match flags.given("skip-phases") && !flags.list("skip-phases").is_empty() {
-            true => flags.list("skip-phases"),
-            false => loaded.config.init.skip_phases.clone(),
-        };
+        let skip = skip_phases(flags, &loaded.config.init.skip_phases);
         let skip = reconcile_addons(&mut loaded.config.cluster, skip);
         // What cannot be done is refused before a dry run makes its folder.
         select(INIT, &Selection::Skip(skip.clone()))?;
@@ -117,6 +114,37 @@ pub(crate) fn tokens(call: &Call<'_>, session: &Session) -> Result<Vec<Bootstrap
     Ok(loaded?.config.init.bootstrap_tokens)
 }
 
+/// The phases that are left out: those of the flag, else those of the configuration.
+pub(crate) fn skip_phases(flags: &Values, configured: &[String]) -> Vec<String> {
+    match given_list(flags, "skip-phases") {
+        none if none.is_empty() => configured.to_vec(),
+        given => given,
+    }
+}
+
+/// The checks whose errors are warnings: those of the flag and those of the configuration.
+pub(crate) fn ignored_checks(flags: &Values, configured: &[String]) -> Result<Ignored, CommandError> {
+    let given = given_list(flags, "ignore-preflight-errors");
+    let ignored = validate::ignored_preflight_errors(&given, configured).map_err(ConfigError::Invalid)?;
+    Ok(Ignored(ignored.into_iter().collect()))
+}
+
+/// Whether nothing is really done. The flag counts when it was given, even as `--dry-run=false`.
+pub(crate) fn is_dry(flags: &Values, configured: bool) -> bool {
+    if flags.given("dry-run") { flags.bool("dry-run") } else { configured }
+}
+
+/// The directory of patches: that of the flag, else that of the configuration.
+pub(crate) fn patches(flags: &Values, configured: Option<&Patches>) -> Option<PathBuf> {
+    let given = flags.given("patches").then(|| flags.text("patches")).filter(|p| !p.is_empty());
+    let configured = configured.map(|p| p.directory.clone()).filter(|p| !p.is_empty());
+    given.or(configured).map(PathBuf::from)
+}
+
+fn given_list(flags: &Values, name: &str) -> Vec<String> {
+    if flags.given(name) { flags.list(name) } else { Vec::new() }
+}
+
 pub(crate) fn options(needs: Needs) -> Options {
     let mut options = Options::new(wish::own_version());
     options.look_up_version = needs.version;
@@ -134,15 +162,9 @@ fn complete(
     let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
     let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
     let on = |name: &str| flags.given(name) && flags.bool(name);
-    let list = |name: &str| if flags.given(name) { flags.list(name) } else { Vec::new() };
-    let ignored = validate::ignored_preflight_errors(
-        &list("ignore-preflight-errors"),
-        &init.node_registration.ignore_preflight_errors,
-    )
-    .map_err(ConfigError::Invalid)?;
+    let ignored = ignored_checks(flags, &init.node_registration.ignore_preflight_errors)?;
     let advertise_address = address::verify_bind_address(&init.local_api_endpoint.advertise_address)?;
-    // The flag counts when it was given, even as `--dry-run=false`.
-    let dry = if flags.given("dry-run") { flags.bool("dry-run") } else { init.dry_run };
+    let dry = is_dry(flags, init.dry_run);
     let kubeconfigs =
         if flags.given("kubeconfig-dir") { flags.text("kubeconfig-dir").into() } else { KUBERNETES.into() };
     let mut layout = Layout { pki: cluster.certificates_dir.clone().into(), kubeconfigs, landing: None };
@@ -156,10 +178,7 @@ fn complete(
         None if upload_certs => Some(CertificateKey::generate()?.reveal().to_string()),
         key => key.clone(),
     };
-    let patches = match flags.given("patches").then(|| flags.text("patches")).filter(|p| !p.is_empty()) {
-        Some(folder) => Some(folder),
-        None => init.patches.as_ref().map(|p| p.directory.clone()).filter(|p| !p.is_empty()),
-    };
+    let patches = patches(flags, init.patches.as_ref());
     let kubeconfig = if flags.given("kubeconfig") { flags.text("kubeconfig") } else { ADMIN_CONF.into() };
     let administrators_own = kubeconfig == ADMIN_CONF;
     let mut spec = InitSpec {
@@ -173,8 +192,8 @@ fn complete(
         certificate_key_given: given_key.is_some(),
         skip_certificate_key_print: on("skip-certificate-key-print"),
         skip_token_print: on("skip-token-print"),
-        ignored: Ignored(ignored.into_iter().collect()),
-        patches: patches.map(PathBuf::from),
+        ignored,
+        patches,
         proxy_env: proxy_env(fx),
         kubeadm_version: wish::own_version(),
         release,

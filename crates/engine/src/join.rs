@@ -47,6 +47,7 @@ pub struct JoinSpec {
     pub join: JoinConfiguration,
     /// This node before its cluster is known: what checks of the machine need.
     pub alone: InitSpec,
+    settings: Settings,
     joined: OnceLock<Joined>,
 }
 
@@ -76,13 +77,13 @@ pub struct Settings {
 
 impl JoinSpec {
     /// The spec of a loaded configuration.
-    pub fn new(join: JoinConfiguration, version: Version, release: Release, settings: &Settings) -> Self {
+    pub fn new(join: JoinConfiguration, version: Version, release: Release, settings: Settings) -> Self {
         let mut config = init_defaults(&release);
         config.init = init_of(&join);
         let loaded = Loaded { config, version, release, components: Vec::new() };
         // What the defaults have to say is said of the real cluster's, later.
-        let alone = node(loaded, settings, &mut Vec::new());
-        Self { join, alone, joined: OnceLock::new() }
+        let alone = node(loaded, &settings, &mut Vec::new());
+        Self { join, alone, settings, joined: OnceLock::new() }
     }
 
     /// What the executor must know.
@@ -119,13 +120,7 @@ impl JoinSpec {
         let texts = stored::fetch(&*api, view.clock, limit).await?;
         let mut notices = Vec::new();
         let loaded = stored_config::load(&texts, init_of(&self.join), &mut notices)?;
-        let settings = Settings {
-            ignored: self.alone.ignored.clone(),
-            patches: self.alone.patches.clone(),
-            landing: self.alone.layout.landing.clone(),
-            kubeadm_version: self.alone.kubeadm_version.clone(),
-        };
-        let node = node(loaded, &settings, &mut notices);
+        let node = node(loaded, &self.settings, &mut notices);
         steps.extend(
             notices.into_iter().filter(|n| n.severity == Severity::Warning).map(|n| Step::warn(n.text)),
         );

@@ -1,10 +1,10 @@
 //! The spec of `reset`: what was said, and what the cluster says if it can be asked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use kubeadm_config::stored::{self as stored_config};
+use kubeadm_config::stored::{self as stored_config, StoredTexts};
 use kubeadm_config::types::{ClusterConfiguration, InitConfiguration, ResetConfiguration};
 
 use crate::ports::{Access, UnmountFlag, View};
@@ -60,15 +60,11 @@ impl ResetSpec {
             return None;
         }
         let read = async {
-            let texts = stored::fetch(view.api, view.clock, PATIENCE).await.map_err(|e| e.to_string())?;
+            let cluster = stored::cluster(view.api, view.clock, PATIENCE).await.map_err(|e| e.to_string())?;
+            let texts = StoredTexts { cluster, ..StoredTexts::default() };
             let loaded = stored_config::load(&texts, InitConfiguration::default(), &mut Vec::new());
             Ok(loaded.map_err(|e| e.to_string())?.config.cluster)
         };
         Some(read.await)
     }
-}
-
-/// Path of a static pod manifest that reset looks at.
-pub(crate) fn etcd_manifest() -> PathBuf {
-    Path::new(crate::spec::MANIFESTS).join("etcd.yaml")
 }

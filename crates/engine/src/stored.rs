@@ -54,7 +54,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 ///
 /// kube-proxy's configuration may be missing; the other two must be there.
 pub async fn fetch(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<StoredTexts, StoredError> {
-    let cluster = cluster_of(get(api, clock, KUBEADM_CONFIG, limit).await?)?;
+    let cluster = cluster(api, clock, limit).await?;
     // The name of the kubelet's ConfigMap follows from the version that the first one tells.
     let texts = StoredTexts { cluster, ..StoredTexts::default() };
     let known = stored::load(&texts, InitConfiguration::default(), &mut Vec::new())?;
@@ -72,6 +72,11 @@ pub async fn fetch(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<
         }
     };
     Ok(StoredTexts { kubelet: Some(kubelet), kube_proxy, ..texts })
+}
+
+/// Fetches the text of the cluster's own configuration alone.
+pub async fn cluster(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<String, StoredError> {
+    cluster_of(get(api, clock, KUBEADM_CONFIG, limit).await?)
 }
 
 /// The text of the cluster's configuration, by one request: for commands that go on without it.

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use kubeadm_config::error::{ConfigError, Notice};
+use kubeadm_config::error::Notice;
 use kubeadm_config::load::{self, Source};
-use kubeadm_config::validate;
 use kubeadm_engine::dryrun;
 use kubeadm_engine::join::{JoinSpec, Settings};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::join::JOIN;
 use kubeadm_engine::run::run as run_phases;
-use kubeadm_engine::spec::Ignored;
 
 use super::failure;
 use crate::error::CommandError;
@@ -80,7 +78,6 @@ fn complete(
     notices: &mut Vec<Notice>,
 ) -> Result<(JoinSpec, Vec<String>), CommandError> {
     let flags = &call.flags;
-    let list = |name: &str| if flags.given(name) { flags.list(name) } else { Vec::new() };
     if flags.given("control-plane") && flags.bool("control-plane") {
         return Err(no_control_plane("--control-plane"));
     }
@@ -114,31 +111,21 @@ fn complete(
     if join.control_plane.is_some() {
         return Err(no_control_plane("controlPlane"));
     }
-    let skip = match list("skip-phases") {
-        given if given.is_empty() => join.skip_phases.clone(),
-        given => given,
-    };
+    let skip = resolve::skip_phases(flags, &join.skip_phases);
     // A wrong name is refused before a dry run makes its folder.
     select(JOIN, &Selection::Skip(skip.clone()))?;
-    let ignored = validate::ignored_preflight_errors(
-        &list("ignore-preflight-errors"),
-        &join.node_registration.ignore_preflight_errors,
-    )
-    .map_err(ConfigError::Invalid)?;
-    let configured = join.patches.as_ref().map(|p| p.directory.clone());
-    let patches = flags.given("patches").then(|| flags.text("patches")).or(configured);
-    let dry = if flags.given("dry-run") { flags.bool("dry-run") } else { join.dry_run };
-    let landing = match dry {
+    let ignored = resolve::ignored_checks(flags, &join.node_registration.ignore_preflight_errors)?;
+    let landing = match resolve::is_dry(flags, join.dry_run) {
         true => Some(resolve::dry_run_folder(&session.fx, "join", notices)?),
         false => None,
     };
     let settings = Settings {
-        ignored: Ignored(ignored.into_iter().collect()),
-        patches: patches.filter(|p| !p.is_empty()).map(Into::into),
+        ignored,
+        patches: resolve::patches(flags, join.patches.as_ref()),
         landing,
         kubeadm_version: wish::own_version(),
     };
-    Ok((JoinSpec::new(join, loaded.version, loaded.release, &settings), skip))
+    Ok((JoinSpec::new(join, loaded.version, loaded.release, settings), skip))
 }
 
 fn no_control_plane(given: &str) -> CommandError {

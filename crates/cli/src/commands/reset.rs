@@ -1,21 +1,20 @@
 //! `kubeadm reset` and `kubeadm reset phase …`.
 
 use std::io::{BufRead, Write};
-use std::path::Path;
 use std::sync::OnceLock;
 
 use kubeadm_config::defaults::CERTIFICATES_DIR;
-use kubeadm_config::error::{ConfigError, Notice};
+use kubeadm_config::error::Notice;
 use kubeadm_config::load::{self, Source};
 use kubeadm_config::types::ResetConfiguration;
-use kubeadm_config::validate;
 use kubeadm_engine::dryrun;
+use kubeadm_engine::kubelet::runtime_socket;
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::reset::RESET;
 use kubeadm_engine::ports::{Access, UnmountFlag};
 use kubeadm_engine::reset::ResetSpec;
 use kubeadm_engine::run::run as run_phases;
-use kubeadm_engine::spec::{ADMIN_CONF, Ignored, KUBELET, KUBERNETES, Layout};
+use kubeadm_engine::spec::{ADMIN_CONF, KUBERNETES, Layout};
 
 use super::failure;
 use crate::error::CommandError;
@@ -108,9 +107,9 @@ fn complete(
 ) -> Result<(ResetSpec, Vec<String>), CommandError> {
     let flags = &call.flags;
     let given = |name: &str| flags.given(name) && flags.bool(name);
-    let list = |name: &str| if flags.given(name) { flags.list(name) } else { Vec::new() };
     let mut options = resolve::options(Needs { version: false, runtime: true });
-    options.known_socket = known_socket(session);
+    // What the kubelet is told, so that nobody has to choose among several that answer.
+    options.known_socket = runtime_socket(&*session.fx.files).unwrap_or_default();
     let mut host = session;
     let path = if flags.given("config") { flags.text("config") } else { String::new() };
     let mut config = if path.is_empty() {
@@ -127,13 +126,7 @@ fn complete(
         load::load_reset(Source { text: &text, name: &path }, &options, &mut host, notices)?.config
     };
     config.force |= given("force");
-    let skip = match list("skip-phases") {
-        given if given.is_empty() => config.skip_phases.clone(),
-        given => given,
-    };
-    let ignored =
-        validate::ignored_preflight_errors(&list("ignore-preflight-errors"), &config.ignore_preflight_errors)
-            .map_err(ConfigError::Invalid)?;
+    let skip = resolve::skip_phases(flags, &config.skip_phases);
     // The default is not what anybody said: then the cluster's own directory counts.
     let said = flags.given("cert-dir") || config.certificates_dir != CERTIFICATES_DIR;
     let kubeconfig = if flags.given("kubeconfig") { flags.text("kubeconfig") } else { ADMIN_CONF.into() };
@@ -142,19 +135,10 @@ fn complete(
         // Unknown names are refused by validation.
         unmount_flags: config.unmount_flags.iter().filter_map(|name| UnmountFlag::of(name)).collect(),
         access: Access::new(kubeconfig),
-        ignored: Ignored(ignored.into_iter().collect()),
-        dry: if flags.given("dry-run") { flags.bool("dry-run") } else { config.dry_run },
+        ignored: resolve::ignored_checks(flags, &config.ignore_preflight_errors)?,
+        dry: resolve::is_dry(flags, config.dry_run),
         known: OnceLock::new(),
         config,
     };
     Ok((spec, skip))
-}
-
-/// The socket that this node's kubelet was configured with, so that nobody has to choose among several.
-fn known_socket(session: &Session) -> String {
-    let path = Path::new(KUBELET).join("instance-config.yaml");
-    let Ok(Some(content)) = session.fx.files.read(&path) else { return String::new() };
-    let text = String::from_utf8_lossy(&content);
-    let config = kubeadm_yaml::parse_value(&text, &path.display().to_string()).unwrap_or_default();
-    config["containerRuntimeEndpoint"].as_str().unwrap_or_default().to_owned()
 }

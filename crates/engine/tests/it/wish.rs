@@ -99,5 +99,5 @@ discovery:
         load_join(source, &Options::new(own.clone()), &mut Host, &|_| true, &mut Vec::new()).unwrap();
     let settings =
         Settings { ignored: Ignored::default(), patches: None, landing: None, kubeadm_version: own };
-    JoinSpec::new(loaded.config, loaded.version, loaded.release, &settings)
+    JoinSpec::new(loaded.config, loaded.version, loaded.release, settings)
 }

@@ -4,7 +4,7 @@
 //! (Q16 of the original). Its kubelet and its pod are stopped first, so that nothing starts it again on an empty folder
 //! (Q17).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -14,8 +14,9 @@ use crate::objects::KUBE_SYSTEM;
 use crate::phases::PhaseError;
 use crate::plan::{Action, Step};
 use crate::ports::{FileError, Selector, View};
-use crate::reset::{ResetSpec, etcd_manifest};
+use crate::reset::ResetSpec;
 use crate::resource::PODS;
+use crate::spec::MANIFESTS;
 
 /// Why this node cannot be taken out of etcd.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec
 }
 
 async fn steps(spec: &ResetSpec, view: View<'_>) -> Result<Vec<Step>, RemoveEtcdMemberError> {
-    let path = etcd_manifest();
+    let path = Path::new(MANIFESTS).join("etcd.yaml");
     let Some(manifest) = view.files.read(&path)? else {
         tracing::debug!(path = %path.display(), "no etcd on this node");
         return Ok(Vec::new());
