@@ -34,6 +34,7 @@ pub fn over(real: &Effects, layout: &Layout) -> Effects {
             objects: Arc::default(),
             silent: Arc::default(),
         }),
+        etcds: Arc::new(DryEtcds(real.etcds.clone())),
         services: Arc::new(DryServices(real.services.clone())),
         runtimes: Arc::new(DryRuntimes(real.runtimes.clone())),
         keys: Arc::new(DryKeys { real: real.keys.clone(), made: Mutex::default() }),
@@ -221,6 +222,75 @@ impl WriteRuntime for DryRuntime {
     }
     async fn remove_pod_sandbox(&self, _: &str) -> Result<(), RuntimeError> {
         Ok(())
+    }
+}
+
+// --- etcd -----------------------------------------------------------------------------------------------------
+
+struct DryEtcds(Arc<dyn WriteEtcds>);
+
+impl Etcds for DryEtcds {
+    fn reader(&self, access: &EtcdAccess) -> Arc<dyn Etcd> {
+        self.0.reader(access)
+    }
+}
+
+impl WriteEtcds for DryEtcds {
+    fn writer(&self, access: &EtcdAccess) -> Arc<dyn WriteEtcd> {
+        Arc::new(DryEtcd { real: self.0.reader(access), added: Mutex::default(), removed: Mutex::default() })
+    }
+}
+
+struct DryEtcd {
+    real: Arc<dyn Etcd>,
+    /// Members as they will be once they have started. Nothing starts in a dry run, but later steps need one.
+    added: Mutex<Vec<Member>>,
+    removed: Mutex<BTreeSet<u64>>,
+}
+
+#[async_trait]
+impl Etcd for DryEtcd {
+    async fn members(&self) -> Result<Vec<Member>, EtcdError> {
+        let mut members = self.real.members().await?;
+        members.retain(|m| !lock(&self.removed).contains(&m.id));
+        members.extend(lock(&self.added).iter().cloned());
+        Ok(members)
+    }
+    async fn status(&self, endpoint: &str) -> Result<MemberStatus, EtcdError> {
+        self.real.status(endpoint).await
+    }
+}
+
+#[async_trait]
+impl WriteEtcd for DryEtcd {
+    async fn add_learner(&self, peer_url: &str) -> Result<(Member, Vec<Member>), EtcdError> {
+        let mut members = self.members().await?;
+        // etcd's own ids are never 0.
+        let added = Member {
+            id: 0,
+            name: String::new(),
+            peer_urls: vec![peer_url.to_owned()],
+            client_urls: Vec::new(),
+            learner: true,
+        };
+        members.push(added.clone());
+        lock(&self.added).push(Member { name: peer_url.to_owned(), learner: false, ..added.clone() });
+        Ok((added, members))
+    }
+    async fn promote(&self, _: u64) -> Result<(), EtcdError> {
+        Ok(())
+    }
+    async fn remove(&self, id: u64) -> Result<bool, EtcdError> {
+        let there = self.members().await?.iter().any(|m| m.id == id);
+        lock(&self.added).retain(|m| m.id != id);
+        lock(&self.removed).insert(id);
+        Ok(there)
+    }
+    async fn move_leader(&self, _: &str, _: u64) -> Result<(), EtcdError> {
+        Ok(())
+    }
+    async fn snapshot(&self, endpoint: &str, _: &Path) -> Result<u64, EtcdError> {
+        Ok(self.real.status(endpoint).await?.db_size)
     }
 }
 

@@ -140,6 +140,7 @@ impl<'a> Executor<'a> {
             files: &*self.fx.files,
             api: &*self.api,
             cluster: &*self.fx.cluster,
+            etcds: &*self.fx.etcds,
             runtime: &*self.runtime,
             services: &*self.fx.services,
             system: &*self.fx.system,

@@ -60,7 +60,7 @@ impl std::error::Error for DialError {}
 
 /// Opens TCP connections.
 #[derive(Debug, Clone, Default)]
-struct Dialer(Resolver);
+pub(crate) struct Dialer(Resolver);
 
 impl Dialer {
     async fn dial(self, url: Uri) -> Result<TcpStream, DialError> {
@@ -259,6 +259,41 @@ pub(crate) fn cause(error: &(dyn std::error::Error + 'static)) -> (String, bool)
     };
     (text, false)
 }
+
+/// An error and what caused it, the inside of an I/O error included: that one's source is its inside's.
+pub(crate) fn layers<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |&layer| {
+        match layer.downcast_ref::<io::Error>().map(io::Error::get_ref) {
+            Some(Some(inside)) => Some(inside as &(dyn std::error::Error + 'static)),
+            _ => layer.source(),
+        }
+    })
+}
+
+/// Whether the two ends of a TLS connection do not accept each other's certificates. The refusal of ours may come as
+/// text only: HTTP/2 keeps no more of it.
+pub(crate) fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
+    layers(error).any(|layer| {
+        let text = layer.to_string();
+        matches!(layer.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+            || REFUSALS.iter().any(|alert| text.ends_with(&format!("received fatal alert: {alert}")))
+    })
+}
+
+/// How a server says that it does not accept our certificate.
+const REFUSALS: &[&str] = &[
+    "AccessDenied",
+    "BadCertificate",
+    "CertificateExpired",
+    "CertificateRequired",
+    "CertificateRevoked",
+    "CertificateUnknown",
+    "DecryptError",
+    "UnknownCA",
+    "UnsupportedCertificate",
+];
 
 #[cfg(test)]
 mod tests {

@@ -222,14 +222,15 @@ impl Drop for Prepared<'_> {
     }
 }
 
-fn temporary_path(dir: &Path, name: &OsStr) -> PathBuf {
+/// A new name beside `name`, for what is to get that name once it is whole.
+pub(crate) fn temporary_path(dir: &Path, name: &OsStr) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     dir.join(format!(".{}.{}-{count}{TEMPORARY}", name.to_string_lossy(), std::process::id()))
 }
 
 /// Removes what a killed process left of its attempts to write `name`. Failing to is no reason not to write.
-fn clear_leftovers(dir: &Path, name: &OsStr) {
+pub(crate) fn clear_leftovers(dir: &Path, name: &OsStr) {
     let Ok(Some(names)) = HostFiles.list(dir) else { return };
     let prefix = format!(".{}.", name.to_string_lossy());
     for leftover in names {

@@ -14,6 +14,7 @@ pub mod cluster;
 mod connect;
 mod cri_log;
 mod dns;
+pub mod etcd;
 pub mod files;
 mod get;
 mod interfaces;
@@ -26,6 +27,7 @@ mod proxy;
 mod resolve;
 pub mod runtimes;
 pub mod services;
+mod snapshot;
 pub mod system;
 mod tls;
 mod trees;
@@ -49,6 +51,7 @@ pub fn effects(options: Options) -> Effects {
     Effects {
         files: Arc::new(files::HostFiles),
         cluster: Arc::new(cluster::HostCluster::new(system.env())),
+        etcds: Arc::new(etcd::HostEtcds),
         runtimes: Arc::new(runtimes::HostRuntimes::default()),
         services: Arc::new(services::HostServices::new(Arc::clone(&system))),
         net: Arc::new(net::HostNet::new(system.env())),

@@ -62,7 +62,8 @@ fn system_roots() -> RootCertStore {
     roots
 }
 
-fn certificates(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
+/// The certificates of a PEM file, at least one.
+pub(crate) fn certificates(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
     let certificates: Vec<_> =
         CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(io::Error::other)?;
     if certificates.is_empty() {

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod cluster;
+mod etcd;
 mod files;
 mod keys;
 mod machine;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use kubeadm_engine::ports::{Effects, Files, View};
 
 pub use cluster::MemoryCluster;
+pub use etcd::{EtcdState, MemoryEtcd, etcd_access};
 pub use files::{Entry, MemoryFiles};
 pub use keys::FixedKeys;
 pub use machine::{Machine, Recorder, Service, State};
@@ -28,6 +30,8 @@ pub struct MemoryHost {
     pub files: Arc<MemoryFiles>,
     /// Cluster.
     pub cluster: Arc<MemoryCluster>,
+    /// etcd.
+    pub etcd: MemoryEtcd,
     /// Container runtimes.
     pub runtimes: Arc<MemoryRuntimes>,
     /// Services, system, network and clock.
@@ -57,6 +61,7 @@ impl Default for MemoryHost {
         Self {
             files,
             cluster: Arc::default(),
+            etcd: MemoryEtcd::default(),
             runtimes: Arc::new(MemoryRuntimes {
                 runtime: Arc::new(MemoryRuntime::with_time(Arc::clone(&time))),
             }),
@@ -95,6 +100,7 @@ impl MemoryHost {
         Effects {
             files: self.files.clone(),
             cluster: self.cluster.clone(),
+            etcds: Arc::new(self.etcd.clone()),
             runtimes: self.runtimes.clone(),
             services: self.machine.clone(),
             system: self.machine.clone(),
@@ -111,6 +117,7 @@ impl MemoryHost {
             files: &*self.files as &dyn Files,
             api: &*self.cluster,
             cluster: &*self.cluster,
+            etcds: &self.etcd,
             runtime: &*self.runtimes.runtime,
             services: &*self.machine,
             system: &*self.machine,

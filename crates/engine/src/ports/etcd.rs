@@ -1,6 +1,6 @@
 //! etcd: its members, their health, and the few things kubeadm changes there.
 //!
-//! A client makes no second try of its own, apart from asking the next endpoint where one does not answer; how long
+//! A client makes no second try of its own, apart from asking the next endpoint where one does not serve; how long
 //! something is worth trying is the engine's to decide ([`EtcdError::is_transient`]).
 
 use std::fmt;
@@ -70,33 +70,34 @@ pub struct MemberStatus {
     pub errors: Vec<String>,
 }
 
-/// An endpoint that did not answer.
+/// Why one endpoint did not serve a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoAnswer {
+pub struct EndpointFailure {
     /// The endpoint.
     pub endpoint: String,
-    /// The system's words.
+    /// The system's words, or etcd's.
     pub reason: String,
-    /// Whether the two sides do not accept each other's certificates, which time does not cure.
-    pub untrusted: bool,
+    /// Whether time will not cure it: the two sides do not accept each other's certificates, or it is no URL.
+    pub permanent: bool,
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for EndpointFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.endpoint, self.reason)
     }
 }
 
-fn joined(failures: &[NoAnswer]) -> String {
-    failures.iter().map(NoAnswer::to_string).collect::<Vec<_>>().join("; ")
+fn joined(failures: &[EndpointFailure]) -> String {
+    failures.iter().map(EndpointFailure::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Why a call to etcd failed. etcd's words: api/v3rpc/rpctypes/error.go.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum EtcdError {
-    /// No endpoint answered: refused, timed out, or the TLS handshake failed.
-    #[error("no etcd endpoint answers: {}", joined(.0))]
-    Unreachable(Vec<NoAnswer>),
+    /// No endpoint served the call. One refused the connection, did not answer in time, showed the wrong certificate; or
+    /// it answered that it cannot serve at the moment, for want of a leader or because it is a learner.
+    #[error("etcd does not serve: {}", joined(.0))]
+    Unavailable(Vec<EndpointFailure>),
     /// A file that access needs is missing or of no use.
     #[error("cannot use {} for the connection to etcd: {reason}", path.display())]
     Access {
@@ -104,14 +105,6 @@ pub enum EtcdError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
-    },
-    /// A member answered that it cannot serve at the moment: no leader, leader changed, request timed out, a learner.
-    #[error("etcd at {endpoint} cannot serve: {message}")]
-    Unavailable {
-        /// The endpoint.
-        endpoint: String,
-        /// etcd's words.
-        message: String,
     },
     /// etcd takes one learner at a time, and there is one already.
     #[error("etcd has a learner already and takes one at a time")]
@@ -128,9 +121,9 @@ pub enum EtcdError {
     /// The learner has not caught up with the leader yet.
     #[error("the etcd learner has not caught up with the leader yet")]
     NotInSync,
-    /// The change is refused because it could cost the cluster its quorum.
-    #[error("etcd refuses to change its members, since too few of them run: {0}")]
-    NotEnoughStarted(String),
+    /// The change is refused because too few members run, or one of them does not for long enough yet.
+    #[error("etcd does not change its members while some do not run: {0}")]
+    Unhealthy(String),
     /// The member that was asked to hand over the leadership does not have it.
     #[error("the etcd member is not the leader")]
     NotLeader,
@@ -156,12 +149,8 @@ impl EtcdError {
     /// Whether trying again may help without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(failures) => failures.iter().any(|f| !f.untrusted),
-            Self::Unavailable { .. }
-            | Self::TooManyLearners
-            | Self::NotInSync
-            | Self::NotEnoughStarted(_)
-            | Self::NotLeader => true,
+            Self::Unavailable(failures) => failures.iter().any(|f| !f.permanent),
+            Self::TooManyLearners | Self::NotInSync | Self::Unhealthy(_) | Self::NotLeader => true,
             Self::Access { .. }
             | Self::PeerUrlExists
             | Self::MemberNotFound

@@ -64,6 +64,8 @@ pub struct View<'a> {
     pub api: &'a dyn Api,
     /// Objects, as anybody else.
     pub cluster: &'a dyn Cluster,
+    /// Clients of etcd.
+    pub etcds: &'a dyn Etcds,
     /// Container runtime of the spec.
     pub runtime: &'a dyn Runtime,
     /// Services.
@@ -87,6 +89,8 @@ pub struct Effects {
     pub files: Arc<dyn WriteFiles>,
     /// Clients of the API server.
     pub cluster: Arc<dyn WriteCluster>,
+    /// Clients of etcd.
+    pub etcds: Arc<dyn WriteEtcds>,
     /// Clients of container runtimes.
     pub runtimes: Arc<dyn Runtimes>,
     /// Services.
