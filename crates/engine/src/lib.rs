@@ -5,10 +5,12 @@
 
 pub mod accounts;
 pub mod addons;
+mod backoff;
 pub mod csr;
 pub mod diagnose;
 pub mod discovery;
 pub mod dryrun;
+pub mod etcd;
 pub mod join;
 pub mod kubelet;
 pub mod manifests;

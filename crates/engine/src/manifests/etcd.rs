@@ -13,7 +13,8 @@ use super::volumes::Volumes;
 use super::{Component, HostFacts, args};
 use crate::spec::InitSpec;
 
-const ENDPOINT_ANNOTATION: &str = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
+/// Where a member tells at which URL it serves clients.
+pub(crate) const ENDPOINT_ANNOTATION: &str = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
 
 pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
     let component = Component::Etcd;

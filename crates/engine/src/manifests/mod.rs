@@ -7,7 +7,7 @@
 mod apiserver;
 mod args;
 mod controller_manager;
-mod etcd;
+pub(crate) mod etcd;
 mod pod;
 mod scheduler;
 mod volumes;

@@ -84,6 +84,9 @@ pub enum PhaseError {
     /// Finding the cluster to join.
     #[error(transparent)]
     Joined(Box<crate::join::JoinedError>),
+    /// Finding the members of etcd.
+    #[error(transparent)]
+    EtcdEndpoints(#[from] crate::etcd::EndpointsError),
     /// Taking this node out of etcd.
     #[error(transparent)]
     RemoveEtcdMember(#[from] reset::remove_etcd_member::RemoveEtcdMemberError),
