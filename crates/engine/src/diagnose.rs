@@ -260,9 +260,9 @@ impl Watch {
             ended.insert(container.id.clone(), short);
         }
         let short = ended.values().filter(|short| **short).count();
-        let newest = containers.first()?;
         let last = containers.iter().find(|c| c.state == ContainerState::Exited)?;
-        let running = newest.state == ContainerState::Running;
+        // One of an earlier manifest counts as well: it still holds the ports that the new one wants, for a moment.
+        let running = containers.iter().any(|c| c.state == ContainerState::Running);
         let attempts = last.attempt + 1;
         let hopeless = (short >= 2 || (short >= 1 && attempts >= 2) || attempts >= MANY_ENDS) && !running;
         if !hopeless && !final_look {

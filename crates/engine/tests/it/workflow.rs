@@ -586,6 +586,25 @@ fn what_answers_in_the_name_of_a_changed_manifest_is_waited_out() {
 }
 
 #[test]
+fn a_predecessor_that_still_holds_the_port_is_waited_out() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));
+    let before = Container {
+        id: "before".into(),
+        state: ContainerState::Running,
+        finished: None,
+        ..ended(&host, "kube-apiserver", 0)
+    };
+    host.runtimes.runtime.set(|runtime| {
+        runtime.containers =
+            vec![ended(&host, "kube-apiserver", 1), ended(&host, "kube-apiserver", 0), before];
+        runtime.log = vec!["listen tcp 0.0.0.0:6443: bind: address already in use".into()];
+    });
+    let (_, took) = findings(&host, &spec);
+    assert!(took >= Duration::from_secs(240), "{took:?}");
+}
+
+#[test]
 fn a_broken_etcd_is_the_finding_not_what_depends_on_it() {
     let (host, spec) = (host(NEW), wish::init(NEW, ""));
     host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));
