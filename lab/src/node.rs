@@ -206,6 +206,20 @@ impl Node {
     }
 }
 
+/// How many inotify instances all nodes together may have. Each of their kubelets, runtimes and components takes some,
+/// and a kernel allows 128 by default.
+const WATCHES: u32 = 2048;
+
+/// Lets the nodes watch files: they share this machine's kernel and its limit.
+fn allow_watches() -> Result<()> {
+    let path = Path::new("/proc/sys/fs/inotify/max_user_instances");
+    let text = std::fs::read_to_string(path).at("read", path)?;
+    if text.trim().parse::<u32>().is_ok_and(|limit| limit >= WATCHES) {
+        return Ok(());
+    }
+    std::fs::write(path, WATCHES.to_string()).at("write", path)
+}
+
 /// Folders below /var/lib that a node has for itself.
 const BOUND: &[&str] = &["containerd", "kubelet", "etcd"];
 
@@ -303,6 +317,7 @@ impl Prepared {
     }
 
     fn boot(self, lab: &Lab) -> Result<Node> {
+        allow_watches()?;
         let console = self.folder.join("console.log");
         let output = std::fs::File::create(&console).at("write", &console)?;
         let errors = output.try_clone().at("write", &console)?;
