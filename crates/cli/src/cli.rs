@@ -378,7 +378,7 @@ fn init() -> Node {
     let phase = Node::group(
         "phase",
         "Use this command to invoke single phase of the \"init\" workflow",
-        phases::INIT.iter().map(|p| phase(p, "", Verb::InitPhase)).collect(),
+        commands(phases::INIT, "", Verb::InitPhase),
     );
     Node {
         children: vec![phase],
@@ -415,7 +415,7 @@ fn join() -> Node {
     let phase = Node::group(
         "phase",
         "Use this command to invoke single phase of the \"join\" workflow",
-        phases::join::JOIN.iter().map(|p| phase(p, "", Verb::JoinPhase)).collect(),
+        commands(phases::join::JOIN, "", Verb::JoinPhase),
     );
     Node {
         usage: "[api-server-endpoint]",
@@ -433,7 +433,7 @@ fn reset() -> Node {
     let phase = Node::group(
         "phase",
         "Use this command to invoke single phase of the \"reset\" workflow",
-        phases::reset::RESET.iter().map(|p| phase(p, "", Verb::ResetPhase)).collect(),
+        commands(phases::reset::RESET, "", Verb::ResetPhase),
     );
     Node {
         children: vec![phase],
@@ -459,7 +459,7 @@ fn reset() -> Node {
 
 /// The phases as lines, each below its parent.
 fn list_phases<S>(all: &'static [Phase<S>], depth: usize, list: &mut String) {
-    for phase in all {
+    for phase in all.iter().filter(|phase| !phase.hidden) {
         let name = format!("{}{}", "  ".repeat(depth), phase.name);
         // Writing to a string cannot fail.
         let _ = writeln!(list, "  {name:<28} {}", phase.about);
@@ -467,11 +467,15 @@ fn list_phases<S>(all: &'static [Phase<S>], depth: usize, list: &mut String) {
     }
 }
 
+/// The phases as commands, but for those that are hidden.
+fn commands<S>(all: &'static [Phase<S>], above: &str, verb: fn(String) -> Verb) -> Vec<Node> {
+    all.iter().filter(|phase| !phase.hidden).map(|phase| self::phase(phase, above, verb)).collect()
+}
+
 /// A phase as a command. A group needs one of its children, or `all` where it has it.
 fn phase<S>(phase: &'static Phase<S>, above: &str, verb: fn(String) -> Verb) -> Node {
     let path = if above.is_empty() { phase.name.to_owned() } else { format!("{above}/{}", phase.name) };
-    let mut children: Vec<Node> =
-        phase.children.iter().map(|child| self::phase(child, &path, verb)).collect();
+    let mut children = commands(phase.children, &path, verb);
     if let Some(flags) = phase.all {
         let all = Node::new("all", "Run all phases of this group", verb(path.clone())).flags(flags);
         children.insert(0, all);

@@ -33,6 +33,8 @@ pub struct Phase<S: 'static> {
     pub children: &'static [Phase<S>],
     /// Whether the command line offers `all` beside the children, and with which flags.
     pub all: Option<&'static [&'static str]>,
+    /// Whether it is no command of its own, and only `--skip-phases` names it.
+    pub hidden: bool,
 }
 
 /// A phase that was selected, with its path.

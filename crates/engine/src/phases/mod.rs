@@ -121,18 +121,30 @@ const fn leaf<S>(
         applies: always,
         children: &[],
         all: None,
+        hidden: false,
     }
 }
 
 /// A group with its own work.
-const fn group(
+const fn group<S>(
     name: &'static str,
     about: &'static str,
-    plan: Option<crate::phase::Plan<InitSpec>>,
-    children: &'static [Phase<InitSpec>],
+    plan: Option<crate::phase::Plan<S>>,
+    children: &'static [Phase<S>],
     all: Option<&'static [&'static str]>,
-) -> Phase<InitSpec> {
-    Phase { name, aliases: &[], about, details: "", flags: &[], plan, applies: always, children, all }
+) -> Phase<S> {
+    Phase {
+        name,
+        aliases: &[],
+        about,
+        details: "",
+        flags: &[],
+        plan,
+        applies: always,
+        children,
+        all,
+        hidden: false,
+    }
 }
 
 const CERT: &[&str] = &["cert-dir", "config", "dry-run", "kubernetes-version"];
