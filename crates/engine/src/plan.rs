@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ports::{NewFile, Owner, UnmountFlag};
+use crate::ports::{EtcdAccess, Member, NewFile, Owner, UnmountFlag};
 use crate::resource::Resource;
 
 /// A line for the user.
@@ -187,6 +187,8 @@ pub enum Action {
         /// The namespace and the beginning of the name of those that are meant; `None` is every pod.
         only: Option<(&'static str, &'static str)>,
     },
+    /// Takes a member out of etcd, through the others.
+    RemoveEtcdMember(RemoveEtcdMember),
     /// Removes a file, if it is there.
     RemoveFile(PathBuf),
     /// Waits until the kubelet answers and has a certificate of its own.
@@ -257,6 +259,17 @@ pub struct PullImages {
     pub serial: bool,
     /// Whether a failure is only a warning (`--ignore-preflight-errors=ImagePull`).
     pub ignore_errors: bool,
+}
+
+/// A member to be taken out of etcd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoveEtcdMember {
+    /// The member.
+    pub member: Member,
+    /// How those that stay are reached.
+    pub others: EtcdAccess,
+    /// Limit for trying.
+    pub limit: Duration,
 }
 
 /// The waits of `kubelet-wait-bootstrap`.

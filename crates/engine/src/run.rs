@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::dryrun::identity;
+use crate::etcd;
 use crate::phase::{Phase, Selected, Selection, SelectionError, select};
 use crate::phases::PhaseError;
 use crate::plan::*;
@@ -64,6 +65,18 @@ pub enum ActionError {
         component: String,
         /// What the container runtime said.
         source: RuntimeError,
+    },
+    /// A member of etcd that the others do not let go.
+    #[error(
+        "failed to remove etcd member {id}: {source}; nothing on this node was stopped or deleted. Start the \
+         members that do not run, or remove them with `etcdctl member remove`, and run reset again; with \
+         --skip-phases=remove-etcd-member it leaves this node's member in etcd, and its data"
+    )]
+    RemoveEtcdMember {
+        /// Its id, as etcd's tools print it.
+        id: String,
+        /// etcd's words.
+        source: EtcdError,
     },
     /// The administrators' binding cannot be made.
     #[error("could not bootstrap the admin user in file {}: {reason}", path.display())]
@@ -225,6 +238,12 @@ impl<'a> Executor<'a> {
                 Ok(paths.iter().try_for_each(|path| files.unmount(path, flags))?)
             }
             Action::RemovePods { only } => Ok(self.remove_pods(*only).await?),
+            Action::RemoveEtcdMember(removal) => {
+                let id = removal.member.hex();
+                etcd::member::remove(removal, &*self.fx.etcds, self.view(), &*self.fx.output)
+                    .await
+                    .map_err(|source| ActionError::RemoveEtcdMember { id, source })
+            }
             Action::RemoveFile(path) => Ok(files.remove(path)?),
             Action::WaitBootstrap(wait) => {
                 if self.context.dry {

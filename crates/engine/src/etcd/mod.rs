@@ -1,7 +1,8 @@
-//! The cluster's own etcd, whose members run as static pods on control-plane nodes: how they are found and reached, and
-//! what this node's manifest says of its member. An external etcd is none of this.
+//! The cluster's own etcd, whose members run as static pods on control-plane nodes: how they are found and reached, what
+//! this node's manifest says of its member, and how that one leaves. An external etcd is none of this.
 
 pub mod endpoints;
+pub mod member;
 pub mod own;
 
 use std::path::Path;

@@ -87,9 +87,6 @@ pub enum PhaseError {
     /// Finding the members of etcd.
     #[error(transparent)]
     EtcdEndpoints(#[from] crate::etcd::EndpointsError),
-    /// Taking this node out of etcd.
-    #[error(transparent)]
-    RemoveEtcdMember(#[from] reset::remove_etcd_member::RemoveEtcdMemberError),
     /// Registering this node.
     #[error(transparent)]
     KubeletStart(#[from] join::kubelet_start::KubeletStartError),

@@ -8,5 +8,6 @@ mod manifests;
 mod objects;
 mod preflight;
 mod renewal;
+mod reset;
 mod wish;
 mod workflow;

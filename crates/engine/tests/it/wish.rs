@@ -2,9 +2,10 @@
 
 use kubeadm_config::components::{self, ComponentConfigs};
 use kubeadm_config::detect::{Detect, FetchError, Interface, RoutingTables};
-use kubeadm_config::load::{InitConfig, Loaded, Options, Source, load_init, load_join};
+use kubeadm_config::load::{InitConfig, Loaded, Options, Source, load_init, load_join, load_reset};
 use kubeadm_engine::join::{JoinSpec, Settings};
 use kubeadm_engine::ports::Access;
+use kubeadm_engine::reset::ResetSpec;
 use kubeadm_engine::spec::{ADMIN_CONF, Ignored, InitSpec, KUBERNETES, Layout};
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::Version;
@@ -100,4 +101,23 @@ discovery:
     let settings =
         Settings { ignored: Ignored::default(), patches: None, landing: None, kubeadm_version: own };
     JoinSpec::new(loaded.config, loaded.version, loaded.release, settings)
+}
+
+/// The spec of a reset of any node.
+pub(crate) fn reset(version: &str, dry: bool) -> ResetSpec {
+    let text = "apiVersion: kubeadm.k8s.io/v1beta4
+kind: ResetConfiguration
+criSocket: unix:///run/memory.sock
+";
+    let source = Source { text, name: "reset.yaml" };
+    let options = Options::new(version.parse().unwrap());
+    ResetSpec {
+        config: load_reset(source, &options, &mut Host, &mut Vec::new()).unwrap().config,
+        certificates_dir: None,
+        unmount_flags: Vec::new(),
+        access: Access::new(ADMIN_CONF),
+        ignored: Ignored::default(),
+        dry,
+        known: Default::default(),
+    }
 }

@@ -1,70 +1,56 @@
-//! `remove-etcd-member`: the etcd of this node, and its data.
+//! `remove-etcd-member`: the etcd of this node, and its data. cmd/kubeadm/app/cmd/phases/reset/removeetcdmember.go, 1.37.
 //!
 //! Only an etcd that this node's own manifest names is touched: a folder of data that belongs to somebody else stays
-//! (Q16 of the original). Its kubelet and its pod are stopped first, so that nothing starts it again on an empty folder
-//! (Q17).
+//! (Q16 of the original). The order leaves nothing behind whenever it is interrupted: the other members let this one go
+//! while its data are complete, so that it cannot come back as another; then its kubelet and its pod are stopped, so that
+//! nothing starts it again on an empty folder (Q17); then its data go. Where the others do not let it go, nothing is done.
 
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use serde_json::Value;
 
 use super::stop_kubelet;
+use crate::backoff::Backoff;
+use crate::etcd::{self, OwnMember};
 use crate::objects::KUBE_SYSTEM;
 use crate::phases::PhaseError;
 use crate::plan::{Action, Step};
-use crate::ports::{FileError, Selector, View};
+use crate::ports::{EtcdAccess, EtcdError, Member, View};
 use crate::reset::ResetSpec;
-use crate::resource::PODS;
-use crate::spec::MANIFESTS;
 
-/// Why this node cannot be taken out of etcd.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoveEtcdMemberError {
-    /// There are others, which must be told.
-    #[error(
-        "etcd has other members ({}), and this build of kubeadm cannot remove this node's member yet: remove it with `etcdctl member remove` on one of them, then run reset with --skip-phases=remove-etcd-member and empty {}",
-        others.join(", "), data.display()
-    )]
-    OtherMembers {
-        /// Pods of the other members.
-        others: Vec<String>,
-        /// This member's data.
-        data: PathBuf,
-    },
-    /// The manifest.
-    #[error(transparent)]
-    File(#[from] FileError),
-}
+/// How long somebody is looked for who knows the members: etcd may be electing a leader, but it may also be gone.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-    Box::pin(async move { Ok(steps(spec, view).await?) })
+    Box::pin(steps(spec, view))
 }
 
-async fn steps(spec: &ResetSpec, view: View<'_>) -> Result<Vec<Step>, RemoveEtcdMemberError> {
-    let path = Path::new(MANIFESTS).join("etcd.yaml");
-    let Some(manifest) = view.files.read(&path)? else {
-        tracing::debug!(path = %path.display(), "no etcd on this node");
+async fn steps(spec: &ResetSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
+    let Some(own) = etcd::own::read(view.files)? else {
+        tracing::debug!("no etcd on this node");
         return Ok(Vec::new());
     };
-    let text = String::from_utf8_lossy(&manifest);
-    let pod = kubeadm_yaml::parse_value(&text, &path.display().to_string()).unwrap_or_default();
-    let Some(data) = data_dir(&pod) else {
+    let Some(data) = own.data_dir.clone() else {
         return Ok(vec![
             Step::say("[reset] No etcd config found. Assuming external etcd"),
             Step::say("[reset] Please, manually reset etcd to prevent further issues"),
         ]);
     };
     // Once etcd is gone, nobody can tell any more where the cluster's certificates lie.
-    spec.cluster(view).await;
+    let reachable = matches!(spec.cluster(view).await, Some(Ok(_)));
     let mut steps = Vec::new();
-    match others(spec, &pod, view).await {
-        Ok(others) if others.is_empty() => {}
-        Ok(others) => return Err(RemoveEtcdMemberError::OtherMembers { others, data }),
+    match members(&own, reachable, view).await {
+        Ok(members) => {
+            let limit = spec.config.timeouts.etcd_api_call.to_std();
+            steps.extend(etcd::member::removal(&own, members, limit).map(|removal| {
+                Step::new(Action::RemoveEtcdMember(removal))
+                    .would("[dryrun] Would remove the etcd member on this node from the etcd cluster")
+            }));
+        }
         Err(reason) => steps.push(Step::warn(format!(
-            "[reset] The cluster could not be asked for other members of etcd ({reason}). If there are any, remove this \
-             node's member with `etcdctl member remove` on one of them"
+            "[reset] etcd could not be asked for its members ({reason}). If there are others than this node's, remove \
+             this one with `etcdctl member remove` on one of them"
         ))),
     }
     steps.push(stop_kubelet());
@@ -83,29 +69,33 @@ async fn steps(spec: &ResetSpec, view: View<'_>) -> Result<Vec<Step>, RemoveEtcd
     Ok(steps)
 }
 
-/// Where the manifest keeps the data. cmd/kubeadm/app/cmd/phases/reset/removeetcdmember.go: getEtcdDataDir, 1.37.
-fn data_dir(pod: &Value) -> Option<PathBuf> {
-    let volumes = pod["spec"]["volumes"].as_array()?;
-    let data = volumes.iter().find(|volume| volume["name"] == "etcd-data")?;
-    data["hostPath"]["path"].as_str().map(PathBuf::from)
-}
-
-/// The pods of other members, by the cluster's own list.
-async fn others(spec: &ResetSpec, pod: &Value, view: View<'_>) -> Result<Vec<String>, String> {
-    let kubeconfig = spec.access.kubeconfig.path();
-    if !view.files.exists(kubeconfig) {
-        return Err(format!("{} does not exist", kubeconfig.display()));
+/// All members: as this node's own knows them, as those that it once joined do, or as those do that the cluster names.
+async fn members(own: &OwnMember, reachable: bool, view: View<'_>) -> Result<Vec<Member>, EtcdError> {
+    let known = [own.client_urls.clone(), own.neighbours.clone()].concat();
+    let failure = match ask(&etcd::access_at(known, &own.certificates), view).await {
+        Ok(members) => return Ok(members),
+        Err(error) if !reachable => return Err(error),
+        Err(error) => error,
+    };
+    match etcd::endpoints::find(view.api, view.clock, Duration::ZERO).await {
+        Ok(told) => ask(&etcd::access_at(told, &own.certificates), view).await,
+        Err(error) => {
+            tracing::debug!(%error, "the cluster does not tell where etcd is");
+            Err(failure)
+        }
     }
-    let labels = Some("component=etcd,tier=control-plane".to_owned());
-    let selector = Selector { labels, fields: None };
-    let pods = view.api.list(PODS, KUBE_SYSTEM, &selector).await.map_err(|e| e.to_string())?;
-    let ours = argument(pod, "--name=");
-    let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let own = ours.map(|name| format!("etcd-{name}"));
-    Ok(pods.iter().map(name).filter(|name| Some(name) != own.as_ref()).collect())
 }
 
-fn argument<'a>(pod: &'a Value, flag: &str) -> Option<&'a str> {
-    let command = pod["spec"]["containers"][0]["command"].as_array()?;
-    command.iter().filter_map(Value::as_str).find_map(|word| word.strip_prefix(flag))
+async fn ask(access: &EtcdAccess, view: View<'_>) -> Result<Vec<Member>, EtcdError> {
+    let etcd = view.etcds.reader(access);
+    let mut tries = Backoff::start(view.clock);
+    loop {
+        match etcd.members().await {
+            Err(error) if error.is_transient() && tries.waited() < PATIENCE => {
+                tracing::debug!(%error, "trying again");
+            }
+            outcome => return outcome,
+        }
+        tries.pause().await;
+    }
 }
