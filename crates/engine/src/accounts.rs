@@ -1,5 +1,5 @@
 //! The users and groups of RootlessControlPlane: what `/etc/passwd` and `/etc/group` have of them, which are missing,
-//! and the lines that add those. cmd/kubeadm/app/util/users/users_linux.go, 1.37.
+//! the lines that add those, and the way back. cmd/kubeadm/app/util/users/users_linux.go, 1.37.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -258,6 +258,31 @@ fn append(files: &dyn WriteFiles, path: &str, lines: &[(&String, String)]) -> Re
     files.write(&NewFile { path: path.to_owned(), content, mode, secret: false }).map_err(failed)
 }
 
+/// Takes the lines of all these accounts out of both files, each written as a whole. Users go first, as they came last.
+pub fn remove(files: &dyn WriteFiles) -> Result<(), FileError> {
+    for path in [PASSWD, GROUP] {
+        let path = Path::new(path);
+        let Some(content) = files.read(path)? else { continue };
+        let kept: Vec<u8> = content
+            .split_inclusive(|b| *b == b'\n')
+            .filter(|line| !is_ours(line))
+            .flatten()
+            .copied()
+            .collect();
+        if kept.len() < content.len() {
+            let mode = files.stat(path)?.map_or(0o644, |meta| meta.mode);
+            files.write(&NewFile { path: path.to_owned(), content: kept, mode, secret: false })?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line of one of the files is that of an account of ours.
+fn is_ours(line: &[u8]) -> bool {
+    let name = line.split(|b| *b == b':').next().unwrap_or_default();
+    name == SA_KEY_READERS.as_bytes() || COMPONENTS.iter().any(|(_, user)| name == user.as_bytes())
+}
+
 // --- the files ------------------------------------------------------------------------------------------------
 
 struct User {
@@ -485,6 +510,11 @@ mod tests {
         let before = tree.text(GROUP);
         add(&tree, &accounts.missing).unwrap();
         assert_eq!(tree.text(GROUP), before);
+
+        // Removed, the files are as they were, but for the end of the last line.
+        remove(&tree).unwrap();
+        assert_eq!(tree.text(PASSWD), "root:x:0:0:root:/root:/bin/bash\nx:x:101:101::/:/bin/false\n");
+        assert_eq!(tree.text(GROUP), "root:x:0:\nx:x:101:\n+:::\n");
     }
 
     fn error(passwd: &str, group: &str, defs: &str) -> String {

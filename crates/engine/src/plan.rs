@@ -131,6 +131,8 @@ pub enum Action {
     /// Adds lines to `/etc/passwd` and `/etc/group` (RootlessControlPlane). Each file is replaced at once; the lock of
     /// the shadow tools is not taken.
     AddAccounts(Vec<Account>),
+    /// Takes all those lines out again.
+    RemoveAccounts,
     /// Stops or restarts a service. A failure is a warning: upstream goes on, and the next wait tells.
     Service {
         /// What to do.

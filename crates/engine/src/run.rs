@@ -212,6 +212,7 @@ impl<'a> Executor<'a> {
             Action::AddAccounts(accounts) => {
                 crate::accounts::add(&**files, accounts).map_err(ActionError::Accounts)
             }
+            Action::RemoveAccounts => Ok(crate::accounts::remove(&**files)?),
             Action::Service { verb, service, warning, advice } => {
                 self.service(*verb, service, warning, advice.as_deref()).await;
                 Ok(())

@@ -7,7 +7,8 @@ use kubeadm_config::address::join_host_port;
 use serde_json::Value;
 
 use crate::plan::ComponentHealth;
-use crate::ports::{Container, ContainerState, View};
+use crate::ports::{Container, ContainerState, Files, View};
+use crate::spec::MANIFESTS;
 
 /// A static pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +46,7 @@ impl StaticPod {
 /// What a static pod is asked to see whether it lives, by the liveness probe of its manifest. The kubelet asks without
 /// credentials and trusts any certificate. `None` where there is no probe over HTTP, or no manifest.
 pub fn health(view: View<'_>, manifest: &Path) -> Option<ComponentHealth> {
-    let text = String::from_utf8(view.files.read(manifest).ok()??).ok()?;
-    let pod = kubeadm_yaml::parse_value(&text, &manifest.display().to_string()).ok()?;
+    let pod = pod(view.files, manifest)?;
     let container = &pod["spec"]["containers"][0];
     let probe = &container["livenessProbe"]["httpGet"];
     let word = |value: &Value| value.as_str().map(str::to_owned);
@@ -63,14 +63,43 @@ pub fn health(view: View<'_>, manifest: &Path) -> Option<ComponentHealth> {
     Some(ComponentHealth { name: word(&container["name"])?, url, with_credentials: false })
 }
 
+/// Whether a component of this node runs as a user of its own (RootlessControlPlane).
+pub fn rootless(files: &dyn Files) -> bool {
+    let user = |name: &str| of(files, name)?["spec"]["securityContext"]["runAsUser"].as_u64();
+    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+        .into_iter()
+        .filter_map(user)
+        .any(|uid| uid != 0)
+}
+
+/// Where the certificates of this node's API server lie (`certificatesDir`).
+pub fn certificates_dir(files: &dyn Files) -> Option<PathBuf> {
+    host_path(&of(files, "kube-apiserver")?, "k8s-certs")
+}
+
+/// The path on this node of a volume.
+pub(crate) fn host_path(pod: &Value, volume: &str) -> Option<PathBuf> {
+    let volumes = pod["spec"]["volumes"].as_array()?;
+    let found = volumes.iter().find(|v| v["name"] == volume)?;
+    found["hostPath"]["path"].as_str().map(PathBuf::from)
+}
+
+fn of(files: &dyn Files, component: &str) -> Option<Value> {
+    pod(files, &Path::new(MANIFESTS).join(format!("{component}.yaml")))
+}
+
+fn pod(files: &dyn Files, manifest: &Path) -> Option<Value> {
+    let text = String::from_utf8(files.read(manifest).ok()??).ok()?;
+    kubeadm_yaml::parse_value(&text, &manifest.display().to_string()).ok()
+}
+
 /// Reads manifests; etcd comes first. One that cannot be read is left out: its phase has told of it.
 pub fn read(view: View<'_>, manifests: &[PathBuf]) -> Vec<StaticPod> {
     let mut found: Vec<StaticPod> = manifests
         .iter()
         .filter_map(|path| {
             let written = view.files.stat(path).ok()??.modified;
-            let text = String::from_utf8(view.files.read(path).ok()??).ok()?;
-            let pod = kubeadm_yaml::parse_value(&text, &path.display().to_string()).ok()?;
+            let pod = pod(view.files, path)?;
             let container = &pod["spec"]["containers"][0];
             let word = |v: &Value| v.as_str().map(str::to_owned);
             Some(StaticPod {

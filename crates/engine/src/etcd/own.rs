@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::ports::{FileError, Files};
 use crate::spec::MANIFESTS;
+use crate::static_pods::host_path;
 
 /// What the manifest of etcd says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,8 @@ fn member(pod: &Value) -> OwnMember {
         others.filter(|url| !peer_urls.iter().any(|own| own == url)).filter_map(client_url).collect();
     let ca = argument(pod, "trusted-ca-file").map(Path::new).and_then(Path::parent);
     OwnMember {
-        data_dir: data_dir(pod),
+        // cmd/kubeadm/app/cmd/phases/reset/removeetcdmember.go: getEtcdDataDir, 1.37.
+        data_dir: host_path(pod, "etcd-data"),
         client_urls: list("advertise-client-urls"),
         neighbours,
         certificates: ca.map_or_else(|| Path::new(CERTIFICATES_DIR).join("etcd"), Path::to_owned),
@@ -59,13 +61,6 @@ fn member(pod: &Value) -> OwnMember {
 fn client_url(peer: &str) -> Option<String> {
     let (origin, _) = peer.trim_end_matches('/').rsplit_once(':')?;
     Some(format!("{origin}:2379"))
-}
-
-/// Where the manifest keeps the data. cmd/kubeadm/app/cmd/phases/reset/removeetcdmember.go: getEtcdDataDir, 1.37.
-fn data_dir(pod: &Value) -> Option<PathBuf> {
-    let volumes = pod["spec"]["volumes"].as_array()?;
-    let data = volumes.iter().find(|volume| volume["name"] == "etcd-data")?;
-    data["hostPath"]["path"].as_str().map(PathBuf::from)
 }
 
 /// The value of a flag in the command of a pod's container, in the form in which kubeadm writes it.

@@ -10,8 +10,8 @@ use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::INIT;
 use kubeadm_engine::phases::reset::{RESET, remove_etcd_member};
 use kubeadm_engine::plan::{Action, ServiceVerb};
-use kubeadm_engine::ports::{Container, ContainerState, EtcdError, Files};
-use kubeadm_engine::resource::PODS;
+use kubeadm_engine::ports::{ApiError, Container, ContainerState, EtcdError, Files};
+use kubeadm_engine::resource::{CONFIG_MAPS, PODS};
 use kubeadm_engine::run::{self, RunError};
 use kubeadm_engine::spec::Layout;
 use kubeadm_testkit::{MemoryEtcd, MemoryHost};
@@ -22,14 +22,27 @@ const VERSION: &str = "v1.37.2";
 const DATA: &str = "/var/lib/etcd/member/wal/0.wal";
 const FOREIGN: [&str; 3] =
     ["/etc/kubernetes/audit-policy.yaml", "/etc/kubernetes/tmp/backup", "/root/.kube/config"];
+/// The accounts of the system, before any of kubeadm's.
+const ACCOUNTS: [(&str, &str); 2] =
+    [("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"), ("/etc/group", "root:x:0:\n")];
 const MEMBERS: [(&str, &str); 3] = [("cp1", "192.0.2.10"), ("cp2", "192.0.2.11"), ("cp3", "192.0.2.12")];
+
+/// A cluster whose components run as users of their own, with its certificates at an unusual place.
+const ROOTLESS: &str = "certificatesDir: /srv/pki\nfeatureGates: {RootlessControlPlane: true}\n";
 
 /// The node `cp1` as `init` left it, with the data of an etcd, its pod, and files of somebody else.
 fn control_plane(members: &[(&str, &str)]) -> MemoryHost {
+    control_plane_of(members, "certificatesDir: /srv/pki\n")
+}
+
+fn control_plane_of(members: &[(&str, &str)], cluster: &str) -> MemoryHost {
     let host = MemoryHost { etcd: MemoryEtcd::with(members), ..MemoryHost::default() };
     host.machine.set(|state| state.install_kubelet(VERSION));
     host.cluster.register("cp1");
-    let spec = wish::init(VERSION, "certificatesDir: /srv/pki\n");
+    for (path, content) in ACCOUNTS {
+        host.files.put(path, content, 0o644);
+    }
+    let spec = wish::init(VERSION, cluster);
     block_on(run::run(INIT, &Selection::Skip(Vec::new()), &spec, &spec.context(), &host.effects())).unwrap();
     host.files.put(DATA, "entries", 0o600);
     host.files.put("/var/lib/kubelet/pods/1/volume", "", 0o600);
@@ -72,7 +85,7 @@ fn paths(host: &MemoryHost) -> BTreeSet<PathBuf> {
 
 /// What a reset of such a node leaves.
 fn left() -> BTreeSet<PathBuf> {
-    FOREIGN.iter().map(PathBuf::from).collect()
+    FOREIGN.iter().copied().chain(ACCOUNTS.map(|(path, _)| path)).map(PathBuf::from).collect()
 }
 
 #[test]
@@ -187,24 +200,51 @@ fn data_of_another_etcd_stay() {
 #[test]
 fn stopped_at_any_step_and_run_again_it_ends_the_same() {
     let writes = {
-        let host = control_plane(&MEMBERS);
+        let host = control_plane_of(&MEMBERS, ROOTLESS);
         let before = host.files.changes().len();
         reset(&host).unwrap();
         host.files.changes().len() - before
     };
     assert!(writes > 10, "only {writes} changes");
     for stop in 0..writes {
-        let host = control_plane(&MEMBERS);
+        let host = control_plane_of(&MEMBERS, ROOTLESS);
         host.files.stop_after(Some(stop));
         // What cannot be deleted is warned of.
         reset(&host).unwrap();
         host.files.stop_after(None);
-        // A member that was removed ends by itself.
-        host.etcd.set(|etcd| etcd.leader = 2);
+        // This node's API server went with its etcd.
+        host.cluster.refuse(CONFIG_MAPS, ApiError::Unreachable("connection refused".into()));
         reset(&host).unwrap();
         assert_eq!(paths(&host), left(), "stopped after {stop} changes");
+        for (path, content) in ACCOUNTS {
+            assert_eq!(host.files.text(path).unwrap(), content, "stopped after {stop} changes");
+        }
         host.etcd.set(|etcd| assert_eq!(etcd.changes, ["move-leader 2", "remove 1"], "stopped after {stop}"));
     }
+}
+
+#[test]
+fn the_users_of_a_rootless_control_plane_go() {
+    let host = control_plane_of(&MEMBERS[..1], ROOTLESS);
+    assert!(host.files.text("/etc/passwd").unwrap().contains("kubeadm-etcd"));
+    let said = dry(&host);
+    let accounts = "[dryrun] Would remove users and groups created for rootless control-plane".to_owned();
+    assert_eq!(said.last(), Some(&accounts));
+    assert!(host.files.text("/etc/passwd").unwrap().contains("kubeadm-etcd"), "a dry run removed them");
+    reset(&host).unwrap();
+    for (path, content) in ACCOUNTS {
+        assert_eq!(host.files.text(path).unwrap(), content);
+    }
+}
+
+/// What a dry run says.
+fn dry(host: &MemoryHost) -> Vec<String> {
+    let spec = wish::reset(VERSION, true);
+    let layout = Layout { pki: "/etc/kubernetes/pki".into(), kubeconfigs: "/etc".into(), landing: None };
+    let said = host.output.said().len();
+    let effects = dryrun::over(&host.effects(), &layout);
+    block_on(run::run(RESET, &Selection::Skip(Vec::new()), &spec, &spec.context(), &effects)).unwrap();
+    host.output.said().split_off(said)
 }
 
 /// The dry run names what the real run then removes, and does nothing.
@@ -213,14 +253,9 @@ fn a_dry_run_says_what_will_be_done() {
     for members in [&MEMBERS[..1], &MEMBERS] {
         let host = control_plane(members);
         let before = paths(&host);
-        let spec = wish::reset(VERSION, true);
-        let layout = Layout { pki: "/etc/kubernetes/pki".into(), kubeconfigs: "/etc".into(), landing: None };
-        let said = host.output.said().len();
-        let effects = dryrun::over(&host.effects(), &layout);
-        block_on(run::run(RESET, &Selection::Skip(Vec::new()), &spec, &spec.context(), &effects)).unwrap();
+        let said = dry(&host);
         assert_eq!(paths(&host), before);
         host.etcd.set(|etcd| assert!(etcd.changes.is_empty(), "{:?}", etcd.changes));
-        let said = host.output.said().split_off(said);
         let member = "[dryrun] Would remove the etcd member on this node from the etcd cluster".to_owned();
         assert_eq!(said.contains(&member), members.len() > 1, "{said:?}");
         let announced: BTreeSet<PathBuf> = said

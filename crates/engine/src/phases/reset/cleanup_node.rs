@@ -12,6 +12,7 @@ use crate::plan::{Action, Step};
 use crate::ports::View;
 use crate::reset::ResetSpec;
 use crate::spec::{KUBELET, KUBERNETES, MANIFESTS};
+use crate::static_pods;
 
 /// The kubeconfig files that kubeadm writes.
 const KUBECONFIGS: [&str; 6] = [
@@ -23,29 +24,23 @@ const KUBECONFIGS: [&str; 6] = [
     "scheduler.conf",
 ];
 
-/// Plans the phase. The cluster, if it can be asked, tells where its certificates lie.
+/// Plans the phase. The cluster, if it can be asked, tells where its certificates lie; else the node's manifests do.
 pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
         let mut steps = Vec::new();
-        let cluster = match (&spec.certificates_dir, spec.cluster(view).await) {
-            (_, Some(Ok(cluster))) => Some(cluster),
-            (None, Some(Err(reason))) => {
-                steps.push(Step::warn(format!(
-                    "[reset] Unable to fetch the kubeadm-config ConfigMap from cluster: {reason}. Certificates are \
-                     looked for in {CERTIFICATES_DIR}; if they lie elsewhere, name the folder with --cert-dir"
-                )));
-                None
-            }
-            _ => None,
-        };
-        let told = cluster.as_ref().map(|c| PathBuf::from(&c.certificates_dir));
-        let pki = spec.certificates_dir.clone().or(told).unwrap_or_else(|| CERTIFICATES_DIR.into());
-        if cluster.is_some_and(|c| c.feature_gates.get("RootlessControlPlane") == Some(&true)) {
-            steps.push(Step::warn(
-                "[reset] The users and groups of the rootless control plane (kubeadm-*) are left in /etc/passwd and \
-                 /etc/group",
-            ));
+        let cluster = spec.cluster(view).await;
+        let known = cluster.and_then(|c| c.as_ref().ok());
+        let told = known.map(|c| PathBuf::from(&c.certificates_dir));
+        let told = told.or_else(|| static_pods::certificates_dir(view.files));
+        if let (None, None, Some(Err(reason))) = (&spec.certificates_dir, &told, cluster) {
+            steps.push(Step::warn(format!(
+                "[reset] Unable to fetch the kubeadm-config ConfigMap from cluster: {reason}. Certificates are looked \
+                 for in {CERTIFICATES_DIR}; if they lie elsewhere, name the folder with --cert-dir"
+            )));
         }
+        let pki = spec.certificates_dir.clone().or(told).unwrap_or_else(|| CERTIFICATES_DIR.into());
+        let gate = known.is_some_and(|c| c.feature_gates.get("RootlessControlPlane") == Some(&true));
+        let rootless = gate || static_pods::rootless(view.files);
         steps.push(stop_kubelet());
         // Pods hold what is mounted for them, so they go first.
         steps.push(
@@ -79,11 +74,9 @@ pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec
             );
             steps.push(Step::warn(text).silent_when_dry());
         }
-        for folder in folders {
-            let shown = folder.display().to_string();
-            let words = format!("[reset] Failed to delete contents of {shown:?} directory");
-            steps.push(Step::new(Action::EmptyDir(folder)).or_warn(words));
-        }
+        // The manifests go at the very end: until then they tell a second run what this node was.
+        let manifests = folders.remove(0);
+        steps.extend(folders.into_iter().map(empty));
         let files: Vec<PathBuf> = KUBECONFIGS.iter().map(|name| Path::new(KUBERNETES).join(name)).collect();
         steps.push(
             Step::say(format!("[reset] Deleting files: [{}]", list(&files)))
@@ -93,6 +86,19 @@ pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec
             let words = format!("[reset] Failed to remove {:?}", file.display().to_string());
             steps.push(Step::new(Action::RemoveFile(file)).or_warn(words));
         }
+        if rootless {
+            steps.push(
+                Step::new(Action::RemoveAccounts)
+                    .would("[dryrun] Would remove users and groups created for rootless control-plane")
+                    .or_warn("[reset] Failed to remove users and groups"),
+            );
+        }
+        steps.push(empty(manifests));
         Ok(steps)
     })
+}
+
+fn empty(folder: PathBuf) -> Step {
+    let words = format!("[reset] Failed to delete contents of {:?} directory", folder.display().to_string());
+    Step::new(Action::EmptyDir(folder)).or_warn(words)
 }
