@@ -71,8 +71,7 @@ pub fn start_node(
 
 /// Runs `kubeadm init` with the node's configuration and more arguments, whatever its exit status.
 pub fn init(node: &Node, release: &Release, kubeadm: &Kubeadm, more: &[&str]) -> Result<Output> {
-    let ignore = format!("--ignore-preflight-errors={}", kubeadm.ignore(release));
-    let args = ["kubeadm", "init", "--config", CONFIG, &ignore];
+    let args = ["kubeadm", "init", "--config", CONFIG, &kubeadm.ignore_flag(release)];
     node.try_run(INIT_LIMIT, args.iter().chain(more))
 }
 

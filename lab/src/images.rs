@@ -18,7 +18,7 @@ pub struct Image {
     pub archive: PathBuf,
 }
 
-/// Makes the archives that are missing and returns all images of the release.
+/// Makes the archives that are missing, or older than their program, and returns all images of the release.
 pub fn make(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image>> {
     let references = kubeadm.image_list(release)?;
     let images: Vec<Image> = references
@@ -28,7 +28,12 @@ pub fn make(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image
             Image { archive: lab.images(release.version).join(format!("{file}.tar")), reference }
         })
         .collect();
-    let missing: Vec<&Image> = images.iter().filter(|i| !i.archive.exists()).collect();
+    let time = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    let is_missing = |image: &&Image| {
+        let program = time(&program_of(lab, release, short_name(image)));
+        time(&image.archive).is_none_or(|made| program.is_some_and(|built| built > made))
+    };
+    let missing: Vec<&Image> = images.iter().filter(is_missing).collect();
     if !missing.is_empty() {
         progress::during(format!("make {} images of {}", missing.len(), release.version), || {
             missing.iter().try_for_each(|image| make_one(lab, release, image))
@@ -46,12 +51,24 @@ pub fn pause(images: &[Image]) -> Result<&str> {
         .ok_or_else(|| Error::Unfit("the list of images has no pause image".into()))
 }
 
-fn make_one(lab: &Lab, release: &Release, image: &Image) -> Result<()> {
+/// The last part of an image's name: that of the program that it runs.
+fn short_name(image: &Image) -> &str {
     let name = image.reference.rsplit('/').next().unwrap_or_default();
-    let name = name.split(':').next().unwrap_or_default().trim_end_matches("-amd64");
-    let program = |program: &str| {
-        ImageFile::new(release.program(lab, program), Path::new("/usr/local/bin").join(program))
-    };
+    name.split(':').next().unwrap_or_default().trim_end_matches("-amd64")
+}
+
+fn program_of(lab: &Lab, release: &Release, name: &str) -> PathBuf {
+    match name {
+        "etcd" | "coredns" => lab.program(release.aux, name),
+        "pause" => lab.program("aux", name),
+        _ => release.program(lab, name),
+    }
+}
+
+fn make_one(lab: &Lab, release: &Release, image: &Image) -> Result<()> {
+    let name = short_name(image);
+    let built = program_of(lab, release, name);
+    let program = |program: &str| ImageFile::new(&built, Path::new("/usr/local/bin").join(program));
     let (entrypoint, files) = match name {
         "kube-apiserver" | "kube-controller-manager" | "kube-scheduler" => (None, vec![program(name)]),
         "kube-proxy" => {
@@ -60,10 +77,8 @@ fn make_one(lab: &Lab, release: &Release, image: &Image) -> Result<()> {
             (None, files)
         }
         "etcd" => (None, etcd_files(lab, release)?),
-        "coredns" => {
-            (Some("/coredns"), vec![ImageFile::new(lab.program(release.aux, "coredns"), "/coredns")])
-        }
-        "pause" => (Some("/pause"), vec![ImageFile::new(lab.program("aux", "pause"), "/pause")]),
+        "coredns" => (Some("/coredns"), vec![ImageFile::new(&built, "/coredns")]),
+        "pause" => (Some("/pause"), vec![ImageFile::new(&built, "/pause")]),
         other => return Err(Error::Unfit(format!("the lab has no recipe for the image {other}"))),
     };
     archive::write(&image.archive, &image.reference, entrypoint, &files)

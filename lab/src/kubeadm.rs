@@ -54,6 +54,12 @@ impl Kubeadm {
         if self.reference { release.reference_ignore } else { release.ignore }
     }
 
+    /// Returns the flag that ignores them.
+    #[must_use]
+    pub fn ignore_flag(&self, release: &Release) -> String {
+        format!("--ignore-preflight-errors={}", self.ignore(release))
+    }
+
     /// Lists the images of a release.
     pub fn image_list(&self, release: &Release) -> Result<Vec<String>> {
         let list = Run::limited(Duration::from_secs(30), &self.path)

@@ -73,14 +73,23 @@ impl Kubectl {
 
     /// Runs a kubectl command for at most 30 s, whatever its exit status.
     pub fn try_run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<Output> {
+        self.with_credentials(Run::limited(Duration::from_secs(30), &self.program)).args(args).output()
+    }
+
+    /// Puts a kubectl command together that runs until it is ended.
+    pub fn command<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> std::process::Command {
+        self.with_credentials(Run::new(&self.program)).args(args).into_inner()
+    }
+
+    fn with_credentials(&self, run: Run) -> Run {
         let cache = self.kubeconfig.with_extension("cache");
-        Run::limited(Duration::from_secs(30), &self.program)
-            .args([
-                format!("--kubeconfig={}", self.kubeconfig.display()),
-                format!("--cache-dir={}", cache.display()),
-            ])
-            .args(args)
-            .output()
+        run.args([
+            format!("--kubeconfig={}", self.kubeconfig.display()),
+            format!("--cache-dir={}", cache.display()),
+        ])
     }
 
     /// Runs a kubectl command and returns its output.

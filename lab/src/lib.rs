@@ -18,6 +18,7 @@ pub mod images;
 pub mod join;
 pub mod kubeadm;
 pub mod kubectl;
+pub mod load;
 pub mod node;
 pub mod packages;
 pub mod progress;

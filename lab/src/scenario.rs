@@ -87,6 +87,12 @@ impl Context<'_> {
         self.reference.ok_or_else(|| crate::Error::Unfit("this scenario is not declared as mixed".into()))
     }
 
+    /// Returns the flag that ignores the checks of preflight which a lab node fails for reasons of its own.
+    #[must_use]
+    pub fn ignore(&self) -> String {
+        self.kubeadm.ignore_flag(self.release)
+    }
+
     /// Replaces a text in the node's configuration, which must be there.
     pub fn configure(&self, node: &Node, from: &str, to: &str) -> Result<()> {
         let text = node.read(cluster::CONFIG)?;
@@ -109,11 +115,10 @@ impl Context<'_> {
 
     /// Starts `kubeadm join` with a printed command and more arguments.
     pub fn start_join(&self, node: &Node, command: &[String], more: &[&str]) -> Result<Running> {
-        let kind = if command.iter().any(|w| w == "--control-plane") { "control plane" } else { "worker" };
+        let words = || command.iter().map(String::as_str).chain(more.iter().copied());
+        let kind = if words().any(|w| w == "--control-plane") { "control plane" } else { "worker" };
         progress::step(format!("kubeadm join {} on {} as a {kind}", more.join(" "), node.name));
-        let ignore = format!("--ignore-preflight-errors={}", self.kubeadm.ignore(self.release));
-        let words = command.iter().map(String::as_str).chain([ignore.as_str()]).chain(more.iter().copied());
-        node.start(LIMIT, words)
+        node.start(LIMIT, words().chain([self.ignore().as_str()]))
     }
 
     /// Waits for a started command, which must succeed, and keeps its output.
@@ -151,6 +156,29 @@ impl Context<'_> {
     pub fn reset(&self, node: &Node, more: &[&str]) -> Result<Output> {
         progress::step(format!("kubeadm reset {} on {}", more.join(" "), node.name));
         took(self.try_kubeadm(node, &[&["reset", "--force"], more].concat())?)
+    }
+
+    /// Gives a node the images of another release, as an upgrade finds them in a registry.
+    pub fn bring_images(&self, node: &Node, release: &Release) -> Result<()> {
+        let have = node.run(["ctr", "-n", "k8s.io", "images", "ls", "-q"])?;
+        for image in cluster::prepare(self.lab, release, self.kubeadm)? {
+            if !have.lines().any(|name| name == image.reference) {
+                let inside = image.archive.strip_prefix(self.lab.root()).unwrap_or(&image.archive);
+                let inside = Path::new("/lab").join(inside);
+                node.run(["ctr", "-n", "k8s.io", "images", "import", &inside.to_string_lossy()])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Installs another release's kubelet and kubectl, as the package manager would, and starts the kubelet anew.
+    pub fn install_kubelet(&self, node: &Node, release: &Release) -> Result<()> {
+        progress::step(format!("install the kubelet of {} on {}", release.version, node.name));
+        for program in ["kubelet", "kubectl"] {
+            let target = format!("/lab/components/{}/bin/{program}", release.version);
+            node.run(["ln", "-sfn", &target, &format!("/usr/bin/{program}")])?;
+        }
+        node.run(["systemctl", "restart", "kubelet"]).map(drop)
     }
 
     /// Makes a client from outside the cluster with the credentials of `node`.

@@ -10,6 +10,7 @@ mod mixed;
 mod network;
 mod rerun;
 mod reset;
+mod upgrade;
 mod variants;
 mod worker;
 
@@ -36,4 +37,6 @@ pub const ALL: &[&Scenario] = &[
     &variants::ROOTLESS,
     &variants::ROOTFS,
     &variants::PULL,
+    &upgrade::UNDER_LOAD,
+    &upgrade::BROKEN,
 ];

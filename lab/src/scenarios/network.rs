@@ -33,9 +33,12 @@ apiVersion: v1
 kind: Service
 metadata: {name: web}
 spec:
+  type: NodePort
   selector: {app: web}
-  ports: [{port: 80, targetPort: 8080}]
+  ports: [{port: 80, targetPort: 8080, nodePort: 30080}]
 "#;
+/// Where every node offers the Service to the world outside.
+pub(super) const NODE_PORT: u16 = 30080;
 /// The Service's name as every pod can use it.
 const NAME: &str = "web.default.svc.cluster.local";
 

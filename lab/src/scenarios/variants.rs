@@ -35,12 +35,12 @@ pub(super) const ROOTFS: Scenario =
 pub(super) const PULL: Scenario =
     scenario("images-pull", "config images pull says which image is there or cannot be had", false, pull);
 
-const NETWORKING: &str = "networking: {podSubnet: 10.244.0.0/16}";
+pub(super) const NETWORKING: &str = "networking: {podSubnet: 10.244.0.0/16}";
 
 fn phases(context: &Context<'_>) -> Result<()> {
     let node = context.node("phases")?;
     let config = format!("--config={CONFIG}");
-    let ignore = format!("--ignore-preflight-errors={}", context.kubeadm.ignore(context.release));
+    let ignore = context.ignore();
     let phases: &[&[&str]] = &[
         &["preflight", &config, &ignore],
         &["certs", "ca", &config],
@@ -126,7 +126,8 @@ fn ecdsa(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-fn text_of(node: &Node, certificate: &str) -> Result<String> {
+/// Reads a certificate of a node as openssl prints it.
+pub(super) fn text_of(node: &Node, certificate: &str) -> Result<String> {
     Run::new("openssl").args(["x509", "-noout", "-text", "-in"]).args([node.path(certificate)]).read()
 }
 
@@ -167,6 +168,11 @@ fn rootless(context: &Context<'_>) -> Result<()> {
     )?;
     context.init(&node, &[])?;
     context.ready(&node)?;
+    no_component_is_root(&node)
+}
+
+/// Each of the four components runs as a user of its own.
+pub(super) fn no_component_is_root(node: &Node) -> Result<()> {
     let users = node.script(
         "ps -eo user:32,comm | grep -E ' (etcd|kube-apiserver|kube-controller|kube-scheduler)$' | sort -u",
     )?;

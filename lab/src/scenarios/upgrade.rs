@@ -1,0 +1,168 @@
+//! A cluster goes from one minor to the next while people use it; an upgrade that cannot work leaves it as it was.
+
+use std::time::Duration;
+
+use crate::balancer::Balancer;
+use crate::command::wait_for;
+use crate::error::check;
+use crate::join::JoinCommands;
+use crate::kubectl::{Kubectl, Shape};
+use crate::load::Load;
+use crate::node::{GATEWAY, Node};
+use crate::releases;
+use crate::scenario::{Context, Scenario};
+use crate::scenarios::network;
+use crate::{Result, cluster, progress};
+
+pub(super) const UNDER_LOAD: Scenario = Scenario {
+    name: "upgrade",
+    about: "v1.36 to v1.37 of two control planes and a worker while pods and the API are in use",
+    release: OLD,
+    run: under_load,
+    ..Scenario::PLAIN
+};
+
+pub(super) const BROKEN: Scenario = Scenario {
+    name: "upgrade-broken",
+    about: "an upgrade to an image that cannot run is rolled back; the corrected one succeeds",
+    release: OLD,
+    run: broken,
+    ..Scenario::PLAIN
+};
+
+const OLD: &str = "v1.36.3";
+const NEW: &str = "v1.37.2";
+/// The pod itself is not touched.
+const POD_OUTAGE: Duration = Duration::from_secs(2);
+/// Two members of etcd need each other: writes fail until the one that is replaced is back and a leader is elected.
+const API_OUTAGE: Duration = Duration::from_secs(15);
+/// The original waits for mirror pods and not for the component: it replaces the API server before etcd serves again.
+const ORIGINAL_API_OUTAGE: Duration = Duration::from_secs(90);
+
+fn under_load(context: &Context<'_>) -> Result<()> {
+    let first = context.node("up1")?;
+    let (second, worker) = (context.node("up2")?, context.node("up3")?);
+    let balancer = Balancer::start(&format!("{GATEWAY}:6443"))?;
+    balancer.add(&first.address, 6443)?;
+    balancer.add(&second.address, 6443)?;
+    let own = format!("controlPlaneEndpoint: {}:6443", first.address);
+    context.configure(&first, &own, &format!("controlPlaneEndpoint: {}", balancer.endpoint()))?;
+    let commands = JoinCommands::printed(&context.init(&first, &["--upload-certs"])?.stdout);
+    let joining = context.start_join(&second, commands.control_plane()?, &[])?;
+    context.join(&worker, commands.worker()?, &[])?;
+    context.finish(&second, joining)?;
+    let new = releases::find(NEW)?;
+    for node in [&first, &second, &worker] {
+        context.bring_images(node, new)?;
+    }
+    let kubectl = context.client(&first)?;
+    network::serve(context, &kubectl)?;
+    let kubectl = context.ready_as(&first, Shape::of(2, 1))?;
+    network::talks(&kubectl, 1)?;
+
+    let pod = Load::on_server(&format!("{}:{}", worker.address, network::NODE_PORT))?;
+    let api = Load::on_api(&kubectl, "load")?;
+    let plan = context.kubeadm(&first, &["upgrade", "plan", NEW])?;
+    check("what the plan offers", plan.stdout.contains("kubeadm upgrade apply v1.37.2"), NEW, plan.stdout)?;
+    apply(context, &first)?;
+    context.install_kubelet(&first, new)?;
+    for node in [&second, &worker] {
+        // One node at a time: the new kubelet starts all containers of its node anew.
+        cluster::wait_ready(&kubectl, Shape::of(2, 1))?;
+        upgrade_node(context, node)?;
+        context.install_kubelet(node, new)?;
+    }
+    upgraded(&kubectl, Shape::of(2, 1))?;
+    cluster::wait_ready(&kubectl, Shape::of(2, 1))?;
+    let (pod, api) = (pod.finish()?, api.finish()?);
+    progress::detail(format!("the pod under load: {pod}\nthe API under load: {api}"));
+    check("the longest time without an answer of the pod", pod.outage < POD_OUTAGE, "2 s", pod.to_string())?;
+    let limit = if context.kubeadm.reference { ORIGINAL_API_OUTAGE } else { API_OUTAGE };
+    check(
+        "the longest time without a write to the API",
+        api.outage < limit,
+        format!("{limit:?}"),
+        api.to_string(),
+    )?;
+    network::talks(&kubectl, 1)
+}
+
+fn apply(context: &Context<'_>, node: &Node) -> Result<()> {
+    progress::step(format!("kubeadm upgrade apply {NEW} on {}", node.name));
+    let output = context.kubeadm(node, &["upgrade", "apply", NEW, "--yes", &context.ignore()])?;
+    progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
+    Ok(())
+}
+
+fn upgrade_node(context: &Context<'_>, node: &Node) -> Result<()> {
+    progress::step(format!("kubeadm upgrade node on {}", node.name));
+    let output = context.kubeadm(node, &["upgrade", "node", &context.ignore()])?;
+    progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
+    Ok(())
+}
+
+/// All that kubeadm runs is of the new release, and so are the kubelets.
+fn upgraded(kubectl: &Kubectl, shape: Shape) -> Result<()> {
+    progress::step("check that everything is of the new release");
+    // kube-proxy is replaced one node after the other, also after kubeadm has ended.
+    wait_for("pods of the new release", Duration::from_secs(120), || {
+        let path = "jsonpath={range .items[*]}{.metadata.name} {..containers[*].image}{\"\\n\"}{end}";
+        let pods =
+            kubectl.run(["-n", "kube-system", "get", "pods", "-o", path]).map_err(|e| e.to_string())?;
+        let (old, new) = (pods.matches(OLD).count(), pods.matches(NEW).count());
+        let wanted = 4 * shape.control_planes + shape.workers;
+        if old == 0 && new == wanted { Ok(()) } else { Err(format!("{new} of {wanted}:\n{pods}")) }
+    })?;
+    wait_for("kubelets of the new release", Duration::from_secs(60), || {
+        let path = "jsonpath={.items[*].status.nodeInfo.kubeletVersion}";
+        let versions = kubectl.run(["get", "nodes", "-o", path]).map_err(|e| e.to_string())?;
+        if versions.split(' ').all(|version| version == NEW) { Ok(()) } else { Err(versions) }
+    })?;
+    let config = kubectl.run(["-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "yaml"])?;
+    check("the version in kubeadm-config", config.contains(NEW), NEW, config)
+}
+
+/// Digests of what the kubelet runs from.
+fn manifests(node: &Node) -> Result<String> {
+    node.script("sha256sum /etc/kubernetes/manifests/*")
+}
+
+fn broken(context: &Context<'_>) -> Result<()> {
+    let node = context.node("broken")?;
+    context.init(&node, &[])?;
+    let new = releases::find(NEW)?;
+    context.bring_images(&node, new)?;
+    let kubectl = context.ready(&node)?;
+    let before = manifests(&node)?;
+    let image = "registry.k8s.io/kube-apiserver:v9.9.9";
+    node.write(
+        "/patches/kube-apiserver+strategic.yaml",
+        &format!("spec: {{containers: [{{name: kube-apiserver, image: '{image}'}}]}}\n"),
+    )?;
+    node.write(
+        "/etc/kubeadm/upgrade.yaml",
+        &format!(
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: UpgradeConfiguration\napply:\n  kubernetesVersion: {NEW}\n  \
+             forceUpgrade: true\n  patches: {{directory: /patches}}\n  ignorePreflightErrors: [{}]\n\
+             timeouts: {{upgradeManifests: 1m}}\n",
+            context.kubeadm.ignore(context.release)
+        ),
+    )?;
+    progress::step("kubeadm upgrade apply with a patch that names an image that does not exist");
+    let output = context.try_kubeadm(&node, &["upgrade", "apply", "--config=/etc/kubeadm/upgrade.yaml"])?;
+    progress::detail(format!("failed after {:.1} s", output.took.as_secs_f64()));
+    check("exit status of an upgrade that fails", output.code == 1, "1", output.tail(20))?;
+    check("the manifests are those of before", manifests(&node)? == before, before, manifests(&node)?)?;
+    if !context.kubeadm.reference {
+        let limit = Duration::from_secs(90);
+        check("time until all is as before", output.took < limit, format!("{limit:?}"), output.tail(20))?;
+        check("the error names the image", output.stderr.contains(image), image, output.tail(20))?;
+    }
+    let kubectl_now = context.ready(&node)?;
+    let version = kubectl_now.json(["version"])?["serverVersion"]["gitVersion"].to_string();
+    check("the version that runs", version.contains(OLD), OLD, version)?;
+    apply(context, &node)?;
+    context.install_kubelet(&node, new)?;
+    upgraded(&kubectl, Shape::of(1, 0))?;
+    context.ready(&node).map(drop)
+}
