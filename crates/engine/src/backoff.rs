@@ -9,16 +9,18 @@ pub(crate) struct Backoff<'a> {
     clock: &'a dyn Clock,
     start: Duration,
     pause: Duration,
+    longest: Duration,
 }
 
-/// The first pause; each is twice the one before it, up to [`SLOW`].
-const QUICK: Duration = Duration::from_millis(50);
-const SLOW: Duration = Duration::from_secs(1);
-
 impl<'a> Backoff<'a> {
-    /// Begins now.
+    /// Begins now, with pauses that suit requests to a server.
     pub(crate) fn start(clock: &'a dyn Clock) -> Self {
-        Self { clock, start: clock.elapsed(), pause: QUICK }
+        Self::between(Duration::from_millis(50), Duration::from_secs(1), clock)
+    }
+
+    /// Begins now. Each pause is twice the one before it, from the first to the longest.
+    pub(crate) fn between(first: Duration, longest: Duration, clock: &'a dyn Clock) -> Self {
+        Self { clock, start: clock.elapsed(), pause: first, longest }
     }
 
     /// Time since the beginning.
@@ -26,9 +28,16 @@ impl<'a> Backoff<'a> {
         self.clock.elapsed() - self.start
     }
 
+    /// The pause before the next try, for whoever waits for something that may end it.
+    pub(crate) fn next(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(self.longest);
+        pause
+    }
+
     /// Returns when it is time for the next try.
     pub(crate) async fn pause(&mut self) {
-        self.clock.pause(self.pause).await;
-        self.pause = (self.pause * 2).min(SLOW);
+        let pause = self.next();
+        self.clock.pause(pause).await;
     }
 }

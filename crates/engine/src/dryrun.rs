@@ -361,7 +361,11 @@ impl DryApi {
         };
         let hopeless = matches!(
             error,
-            ApiError::Unreachable(_) | ApiError::Unauthorized { .. } | ApiError::Kubeconfig { .. }
+            ApiError::Unreachable(_)
+                | ApiError::UnknownHost(_)
+                | ApiError::Untrusted(_)
+                | ApiError::Unauthorized { .. }
+                | ApiError::Kubeconfig { .. }
         );
         if !hopeless {
             self.output.warn(&format!("[dryrun] going on as if the object did not exist: {error}"));

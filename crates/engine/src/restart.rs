@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::plan::RestartStaticPod;
 use crate::ports::*;
 use crate::run::ActionError;
@@ -71,16 +72,14 @@ async fn stop(pod: &RestartStaticPod, runtime: &dyn WriteRuntime) -> Result<(), 
 }
 
 async fn answers_soon(url: &str, view: View<'_>, output: &dyn Output) -> bool {
-    let end = view.clock.elapsed() + ELECTION;
-    let mut pause = Duration::from_millis(50);
+    let mut tries = Backoff::start(view.clock);
     loop {
         let good = matches!(wait::get(view, url).await, Ok(200));
-        if good || view.clock.elapsed() >= end {
+        if good || tries.waited() >= ELECTION {
             output.progress("");
             return good;
         }
         output.progress("waiting for the members of etcd to agree on a leader");
-        view.clock.pause(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
+        tries.pause().await;
     }
 }

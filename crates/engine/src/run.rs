@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::backoff::Backoff;
 use crate::dryrun::identity;
 use crate::etcd;
 use crate::phase::{Phase, Selected, Selection, SelectionError, select};
@@ -306,7 +307,7 @@ impl<'a> Executor<'a> {
         if self.context.dry {
             return Ok(());
         }
-        let mut pause = Duration::from_millis(250);
+        let mut tries = self.patiently();
         for attempt in 1.. {
             let mut all = self.runtime.pod_sandboxes().await?;
             all.retain(|pod| only.is_none_or(|(ns, name)| pod.namespace == ns && pod.pod.starts_with(name)));
@@ -320,10 +321,14 @@ impl<'a> Executor<'a> {
             if let (Some(error), true) = (failed, attempt >= REMOVE_TRIES) {
                 return Err(error);
             }
-            self.fx.clock.pause(pause).await;
-            pause *= 2;
+            tries.pause().await;
         }
         Ok(())
+    }
+
+    /// Pauses that suit what takes seconds.
+    fn patiently(&self) -> Backoff<'_> {
+        Backoff::between(Duration::from_millis(250), Duration::from_secs(4), &*self.fx.clock)
     }
 
     async fn service(&self, verb: ServiceVerb, service: &str, warning: &str, advice: Option<&str>) {
@@ -387,7 +392,7 @@ impl<'a> Executor<'a> {
                 }
             }
         }
-        let mut pause = Duration::from_millis(250);
+        let mut tries = self.patiently();
         for attempt in 1.. {
             match runtime.pull(image).await {
                 Ok(()) => return Ok(()),
@@ -397,8 +402,7 @@ impl<'a> Executor<'a> {
                 }
                 Err(error) => tracing::debug!(image, attempt, %error, "pull failed"),
             }
-            self.fx.clock.pause(pause).await;
-            pause *= 2;
+            tries.pause().await;
         }
         Ok(())
     }
@@ -480,8 +484,7 @@ impl<'a> Executor<'a> {
         name: &str,
         request: impl Fn() -> F,
     ) -> Result<T, ActionError> {
-        let begin = self.fx.clock.elapsed();
-        let mut pause = Duration::from_millis(50);
+        let mut tries = Backoff::start(&*self.fx.clock);
         loop {
             let outcome = request().await;
             let limit = match &outcome {
@@ -492,7 +495,7 @@ impl<'a> Executor<'a> {
             };
             match outcome {
                 Ok(value) => return Ok(value),
-                Err(error) if self.fx.clock.elapsed() < begin + limit => {
+                Err(error) if tries.waited() < limit => {
                     tracing::debug!(verb, resource = resource.plural, name, %error, "trying again");
                 }
                 Err(source) => {
@@ -501,8 +504,7 @@ impl<'a> Executor<'a> {
                     return Err(ActionError::Api { verb, object, source });
                 }
             }
-            self.fx.clock.pause(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            tries.pause().await;
         }
     }
 
@@ -551,8 +553,7 @@ impl<'a> Executor<'a> {
         }
         let path = self.context.access.kubeconfig.path();
         let failed = |reason: String| ActionError::BindAdmin { path: path.to_owned(), reason };
-        let end = self.fx.clock.elapsed() + self.context.api_limit;
-        let mut pause = Duration::from_millis(50);
+        let mut tries = Backoff::start(&*self.fx.clock);
         let breakglass = self.fx.files.exists(super_admin).then(|| {
             self.fx.cluster.writer(&Access { kubeconfig: super_admin.into(), ..self.context.access.clone() })
         });
@@ -576,14 +577,14 @@ impl<'a> Executor<'a> {
                     )));
                 }
                 Err(error)
-                    if self.fx.clock.elapsed() >= end || matches!(error, ApiError::Unauthorized { .. }) =>
+                    if tries.waited() >= self.context.api_limit
+                        || matches!(error, ApiError::Unauthorized { .. }) =>
                 {
                     return Err(failed(format!("unable to create ClusterRoleBinding: {error}")));
                 }
                 Err(error) => tracing::debug!(%error, "binding the administrators: trying again"),
             }
-            self.fx.clock.pause(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            tries.pause().await;
         }
     }
 }

@@ -10,6 +10,7 @@ use kubeadm_config::stored::{self, StoredTexts, keys};
 use kubeadm_config::types::InitConfiguration;
 use serde_json::Value;
 
+use crate::backoff::Backoff;
 use crate::objects::KUBE_SYSTEM;
 use crate::objects::config_maps::KUBEADM_CONFIG;
 use crate::ports::{Api, ApiError, Clock};
@@ -102,10 +103,9 @@ async fn get(
     name: &str,
     limit: Duration,
 ) -> Result<Option<Value>, StoredError> {
-    let start = clock.elapsed();
-    let mut pause = Duration::from_millis(50);
+    let mut tries = Backoff::start(clock);
     loop {
-        let waited = clock.elapsed() - start;
+        let waited = tries.waited();
         match api.get(CONFIG_MAPS, KUBE_SYSTEM, name).await {
             Ok(found @ Some(_)) => return Ok(found),
             Ok(None) if waited >= YOUNG.min(limit) => return Ok(None),
@@ -118,7 +118,6 @@ async fn get(
             }
             Err(source) => return Err(StoredError::Get { name: name.into(), source }),
         }
-        clock.pause(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
+        tries.pause().await;
     }
 }

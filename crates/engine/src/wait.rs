@@ -11,14 +11,12 @@ use futures::future::{Either, join_all, select};
 use jiff::Timestamp;
 use kubeadm_config::duration::GoDuration;
 
+use crate::backoff::Backoff;
 use crate::diagnose::{self, Finding};
 use crate::plan::{ComponentHealth, RestartStaticPod, WaitBootstrap, WaitControlPlane};
 use crate::ports::*;
 use crate::static_pods::{self, StaticPod};
 
-/// The first pause between two polls; it doubles up to [`SLOW`]. A container event ends a pause early.
-const QUICK: Duration = Duration::from_millis(25);
-const SLOW: Duration = Duration::from_millis(250);
 /// How often the state of services and containers is looked at.
 const LOOK: Duration = Duration::from_millis(1000);
 
@@ -141,34 +139,29 @@ pub async fn restarted(
 pub async fn bootstrap(wait: &WaitBootstrap, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
     kubelet(wait.kubelet_health.as_deref(), wait.kubelet_limit, view, output).await?;
     output.say("[kubelet-start] Waiting for the kubelet to perform the TLS Bootstrap");
-    let start = view.clock.elapsed();
-    let (mut pause, mut next_look) = (QUICK, start + LOOK);
+    let (mut tries, mut next_look) = (polls(view), LOOK);
     loop {
         if view.files.exists(&wait.kubelet_conf) {
             output.progress("");
             return Ok(());
         }
-        let now = view.clock.elapsed();
-        let late = now - start >= wait.bootstrap_limit;
-        if late || now >= next_look {
+        let waited = tries.waited();
+        let late = waited >= wait.bootstrap_limit;
+        if late || waited >= next_look {
             output.progress("waiting for the kubelet's certificate to be signed");
             let findings = match late {
-                true => diagnose::bootstrap(view, now - start).await,
-                false => diagnose::kubelet(view, now - start).await,
+                true => diagnose::bootstrap(view, waited).await,
+                false => diagnose::kubelet(view, waited).await,
             };
             if late || !findings.is_empty() {
                 output.progress("");
-                let reason = format!(
-                    "{} was not written within {}",
-                    wait.kubelet_conf.display(),
-                    go_millis(now - start)
-                );
+                let reason =
+                    format!("{} was not written within {}", wait.kubelet_conf.display(), go_millis(waited));
                 return Err(WaitError::Bootstrap { reason, findings });
             }
-            next_look = now + LOOK;
+            next_look = waited + LOOK;
         }
-        view.clock.pause(pause).await;
-        pause = (pause * 2).min(SLOW);
+        tries.pause().await;
     }
 }
 
@@ -185,33 +178,31 @@ async fn kubelet(
     let limit = go_seconds(kubelet_limit);
     output
         .say(&format!("[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to {limit}"));
-    let start = view.clock.elapsed();
-    let (mut pause, mut next_look) = (QUICK, start + LOOK);
+    let (mut tries, mut next_look) = (polls(view), LOOK);
     loop {
         let reason = match get(view, url).await {
             Ok(200) => {
-                let took = go_millis(view.clock.elapsed() - start);
+                let took = go_millis(tries.waited());
                 output.say(&format!("[kubelet-check] The kubelet is healthy after {took}"));
                 return Ok(());
             }
             Ok(code) => format!("The HTTP call equal to 'curl -sSL {url}' returned status code: {code}"),
             Err(error) => format!("The HTTP call equal to 'curl -sSL {url}' returned error: {error}"),
         };
-        let now = view.clock.elapsed();
-        let late = now - start >= kubelet_limit;
-        if late || now >= next_look {
+        let waited = tries.waited();
+        let late = waited >= kubelet_limit;
+        if late || waited >= next_look {
             output.progress("waiting for the kubelet to answer");
-            let findings = diagnose::kubelet(view, now - start).await;
+            let findings = diagnose::kubelet(view, waited).await;
             if late || !findings.is_empty() {
-                let took = go_millis(now - start);
+                let took = go_millis(waited);
                 output.progress("");
                 output.say(&format!("[kubelet-check] The kubelet is not healthy after {took}"));
                 return Err(WaitError::Kubelet { reason, findings });
             }
-            next_look = now + LOOK;
+            next_look = waited + LOOK;
         }
-        view.clock.pause(pause).await;
-        pause = (pause * 2).min(SLOW);
+        tries.pause().await;
     }
 }
 
@@ -227,22 +218,20 @@ struct Components<'a> {
 impl Components<'_> {
     /// Waits until the containers run.
     async fn run(&self, view: View<'_>, name: &str) -> Result<(), WaitError> {
-        let start = view.clock.elapsed();
-        let mut pause = QUICK;
+        let mut tries = polls(view);
         loop {
             let containers = view.runtime.containers().await.unwrap_or_default();
             if self.pods(view).iter().all(|pod| pod.runs(&containers)) {
                 return Ok(());
             }
-            let took = view.clock.elapsed() - start;
+            let took = tries.waited();
             if took >= self.limit {
                 let look = diagnose::Watch::default().look(view, &self.pods(view), &[name], took, true).await;
                 let failures = vec![format!("no container of {name} runs")];
                 let socket = self.socket.to_owned();
                 return Err(WaitError::ControlPlane { failures, findings: look.findings, socket });
             }
-            view.runtime.changed(pause).await;
-            pause = (pause * 2).min(SLOW);
+            view.runtime.changed(tries.next()).await;
         }
     }
 
@@ -258,15 +247,14 @@ impl Components<'_> {
         for component in self.components {
             output.say(&format!("[control-plane-check] Checking {} at {}", component.name, component.url));
         }
-        let start = view.clock.elapsed();
         let mut pending: Vec<&ComponentHealth> = self.components.iter().collect();
-        let (mut pause, mut next_look) = (QUICK, start + LOOK);
+        let (mut tries, mut next_look) = (polls(view), LOOK);
         loop {
             let mut answers = join_all(pending.iter().map(|c| health(view, c))).await;
             if answers.iter().any(Result::is_ok) {
                 self.distrust_predecessors(view, &pending, &mut answers).await;
             }
-            let took = go_millis(view.clock.elapsed() - start);
+            let took = go_millis(tries.waited());
             let mut failures = Vec::new();
             let mut still = Vec::new();
             for (component, answer) in pending.into_iter().zip(answers) {
@@ -285,11 +273,11 @@ impl Components<'_> {
                 output.progress("");
                 return Ok(());
             }
-            let now = view.clock.elapsed();
-            let late = now - start >= self.limit;
-            if late || now >= next_look {
+            let waited = tries.waited();
+            let late = waited >= self.limit;
+            if late || waited >= next_look {
                 let names: Vec<&str> = pending.iter().map(|c| c.name.as_str()).collect();
-                let look = watch.look(view, &self.pods(view), &names, now - start, late).await;
+                let look = watch.look(view, &self.pods(view), &names, waited, late).await;
                 output.progress(&look.progress);
                 if late || !look.findings.is_empty() {
                     output.progress("");
@@ -299,10 +287,9 @@ impl Components<'_> {
                     let socket = self.socket.to_owned();
                     return Err(WaitError::ControlPlane { failures, findings: look.findings, socket });
                 }
-                next_look = now + LOOK;
+                next_look = waited + LOOK;
             }
-            view.runtime.changed(pause).await;
-            pause = (pause * 2).min(SLOW);
+            view.runtime.changed(tries.next()).await;
         }
     }
 
@@ -338,6 +325,11 @@ impl Components<'_> {
         }
         pods
     }
+}
+
+/// The pauses between two polls. A container event ends one early.
+fn polls(view: View<'_>) -> Backoff<'_> {
+    Backoff::between(Duration::from_millis(25), Duration::from_millis(250), view.clock)
 }
 
 /// Asks a component, but not for long: one that keeps the line open must not keep the others from being looked at.

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tower::{BoxError, ServiceBuilder};
 
 use crate::answer::{self, object_is_missing};
-use crate::connect::{Connector, cause};
+use crate::connect::{Connector, cause, is_distrust, is_unknown_host};
 use crate::files::words;
 use crate::get::AGENT;
 use crate::proxy::Proxies;
@@ -152,10 +152,18 @@ impl KubeApi {
         content: Option<(&str, Vec<u8>)>,
     ) -> Result<(u16, String), ApiError> {
         let Connection { client, server } = self.connection().await?;
-        let unreachable = |reason: String| {
+        let told = |reason: &str| {
             let method = method.as_str();
             let verb = format!("{}{}", &method[..1], method[1..].to_lowercase());
-            ApiError::Unreachable(format!("{verb} \"{server}{path}\": {reason}"))
+            format!("{verb} \"{server}{path}\": {reason}")
+        };
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            let text = told(&cause(error).0);
+            match error {
+                _ if is_unknown_host(error) => ApiError::UnknownHost(text),
+                _ if is_distrust(error) => ApiError::Untrusted(text),
+                _ => ApiError::Unreachable(text),
+            }
         };
         let mut request = Request::builder()
             .method(method.clone())
@@ -168,14 +176,14 @@ impl KubeApi {
         });
         let request = request.body(Body::from(body)).map_err(|e| ApiError::Invalid(e.to_string()))?;
         let exchange = async {
-            let response = client.send(request).await.map_err(|e| unreachable(cause(&e).0))?;
+            let response = client.send(request).await.map_err(|e| failed(&e))?;
             let status = response.status().as_u16();
-            let body = response.into_body().collect().await.map_err(|e| unreachable(cause(&e).0))?;
+            let body = response.into_body().collect().await.map_err(|e| failed(&e))?;
             Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
         };
         let answer = tokio::time::timeout(REQUEST_LIMIT, exchange)
             .await
-            .unwrap_or_else(|_| Err(unreachable("context deadline exceeded".into())));
+            .unwrap_or_else(|_| Err(ApiError::Unreachable(told("context deadline exceeded"))));
         // Neither bodies nor headers: both hold secrets.
         match &answer {
             Ok((status, _)) => tracing::trace!("{method} {server}{path} {status}"),

@@ -272,6 +272,11 @@ pub(crate) fn layers<'e>(
     })
 }
 
+/// Whether the host's name leads nowhere.
+pub(crate) fn is_unknown_host(error: &(dyn std::error::Error + 'static)) -> bool {
+    layers(error).any(|layer| matches!(layer.downcast_ref(), Some(DialError::Lookup(_))))
+}
+
 /// Whether the two ends of a TLS connection do not accept each other's certificates. The refusal of ours may come as
 /// text only: HTTP/2 keeps no more of it.
 pub(crate) fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kubeadm_config::duration::GoDuration;
 use kubeadm_pki::kubeconfig::{Cluster, Kubeconfig, KubeconfigForm, User};
 
-use super::{DiscoveryError, cluster_of, untrusted, waiting};
-use crate::objects::KUBE_PUBLIC;
-use crate::objects::config_maps::CLUSTER_INFO;
+use super::{Asked, DiscoveryError, Judgement, cluster_of};
 use crate::ports::{Access, ApiError, HttpGet, HttpTrust, KubeconfigSource, View};
-use crate::resource::CONFIG_MAPS;
 
 /// Limit of one download.
 const DOWNLOAD: Duration = Duration::from_secs(10);
@@ -89,31 +85,14 @@ async fn ask(
     let text =
         Kubeconfig::new("kubernetes", cluster.clone(), "discovery", user.unwrap_or_default()).to_yaml(form);
     let api = view.cluster.reader(&Access::new(KubeconfigSource::text(text)));
-    let start = view.clock.elapsed();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        let reason = match api.get(CONFIG_MAPS, KUBE_PUBLIC, CLUSTER_INFO).await {
-            // The file is trusted by itself: a cluster that does not show its cluster-info is no worse.
-            Ok(_) | Err(ApiError::Forbidden(_)) => {
-                view.progress.progress("");
-                return Ok(());
-            }
-            Err(error) if untrusted(&error) => {
-                return Err(DiscoveryError::Untrusted {
-                    endpoint: cluster.server.clone(),
-                    reason: error.to_string(),
-                });
-            }
-            Err(error) if error.is_transient() => error.to_string(),
-            Err(error) => return Err(DiscoveryError::File { path: from.into(), reason: error.to_string() }),
-        };
-        let waited = view.clock.elapsed() - start;
-        if waited >= limit {
-            let limit = GoDuration::from(limit).to_string();
-            return Err(DiscoveryError::NoAnswer { endpoint: cluster.server.clone(), limit, reason });
+    let asked = Asked { endpoint: &cluster.server, limit, view };
+    let judge = |answer| match answer {
+        // The file is trusted by itself: a cluster that does not show its cluster-info is no worse.
+        Ok(_) | Err(ApiError::Forbidden(_)) => Ok(()),
+        Err(error) => {
+            let refusal = asked.failure(error)?;
+            Err(Judgement::Final(DiscoveryError::File { path: from.into(), reason: refusal.to_string() }))
         }
-        waiting(view, &cluster.server, &reason, waited);
-        view.clock.pause(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
-    }
+    };
+    asked.until(&*api, judge).await
 }

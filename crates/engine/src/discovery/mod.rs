@@ -10,13 +10,19 @@ mod token;
 
 use std::time::Duration;
 
+use kubeadm_config::duration::GoDuration;
 use kubeadm_config::types::JoinConfiguration;
 use kubeadm_pki::jws::JwsError;
 use kubeadm_pki::kubeconfig::{Cluster, Kubeconfig, KubeconfigError, KubeconfigForm, User};
 use kubeadm_pki::{Certificate, CertificateError};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::ports::{ApiError, FileError, View};
+use crate::backoff::Backoff;
+use crate::objects::KUBE_PUBLIC;
+use crate::objects::config_maps::CLUSTER_INFO;
+use crate::ports::{Api, ApiError, FileError, View};
+use crate::resource::CONFIG_MAPS;
 
 /// A cluster that was found and is trusted.
 #[derive(Debug)]
@@ -174,21 +180,67 @@ fn cluster_of(config: &Kubeconfig) -> Option<&Cluster> {
     unnamed.or_else(|| config.current_cluster())
 }
 
-/// Whether a failed request says that the host's name leads nowhere. The words of the resolver are Go's: see crate
-/// `host`.
-fn unknown_host(error: &ApiError) -> bool {
-    matches!(error, ApiError::Unreachable(text) if text.contains("dial tcp: lookup "))
+/// How long what looks final is tried again: a token that was made just now is signed for within a second or two.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// What is to be thought of one answer that is not the wanted one.
+enum Judgement {
+    /// It cannot become better.
+    Final(DiscoveryError),
+    /// It looks final, but for a moment what becomes right looks the same.
+    Grace(DiscoveryError),
+    /// It may become better.
+    Wait(String),
 }
 
-/// Whether a failed request says that the server's certificate is not to be trusted.
-fn untrusted(error: &ApiError) -> bool {
-    matches!(error, ApiError::Unreachable(text) if text.contains("certificate"))
+/// Where `cluster-info` is asked for, and for how long.
+struct Asked<'a> {
+    endpoint: &'a str,
+    limit: Duration,
+    view: View<'a>,
 }
 
-/// Says, once, what is being waited for.
-fn waiting(view: View<'_>, endpoint: &str, reason: &str, waited: Duration) {
-    tracing::debug!(endpoint, reason, "waiting for the cluster");
-    view.progress.progress(&format!("waiting for {endpoint} ({} s): {reason}", waited.as_secs()));
+impl Asked<'_> {
+    /// Asks until the judge takes an answer, or refuses it for good.
+    async fn until<T>(
+        &self,
+        api: &dyn Api,
+        judge: impl Fn(Result<Option<Value>, ApiError>) -> Result<T, Judgement>,
+    ) -> Result<T, DiscoveryError> {
+        let progress = self.view.progress;
+        let mut tries = Backoff::start(self.view.clock);
+        let outcome = loop {
+            let answer = api.get(CONFIG_MAPS, KUBE_PUBLIC, CLUSTER_INFO).await;
+            let waited = tries.waited();
+            let reason = match judge(answer) {
+                Ok(found) => break Ok(found),
+                Err(Judgement::Final(error)) => break Err(error),
+                Err(Judgement::Grace(error)) if waited >= GRACE.min(self.limit) => break Err(error),
+                Err(Judgement::Grace(error)) => error.to_string(),
+                Err(Judgement::Wait(reason)) => reason,
+            };
+            if waited >= self.limit {
+                let limit = GoDuration::from(self.limit).to_string();
+                break Err(DiscoveryError::NoAnswer { endpoint: self.endpoint.into(), limit, reason });
+            }
+            tracing::debug!(endpoint = self.endpoint, reason, "waiting for the cluster");
+            progress.progress(&format!("waiting for {} ({} s): {reason}", self.endpoint, waited.as_secs()));
+            tries.pause().await;
+        };
+        progress.progress("");
+        outcome
+    }
+
+    /// What is to be thought of a request that failed, or what it was refused with.
+    fn failure(&self, error: ApiError) -> Result<ApiError, Judgement> {
+        let (endpoint, reason) = (self.endpoint.to_owned(), error.to_string());
+        Err(match error {
+            ApiError::UnknownHost(_) => Judgement::Grace(DiscoveryError::UnknownHost { endpoint, reason }),
+            ApiError::Untrusted(_) => Judgement::Final(DiscoveryError::Untrusted { endpoint, reason }),
+            error if error.is_transient() => Judgement::Wait(reason),
+            refusal => return Ok(refusal),
+        })
+    }
 }
 
 impl From<KubeconfigError> for DiscoveryError {

@@ -3,27 +3,19 @@
 
 use std::time::Duration;
 
-use kubeadm_config::duration::GoDuration;
 use kubeadm_config::token::BootstrapTokenString;
 use kubeadm_config::types::BootstrapTokenDiscovery;
 use kubeadm_pki::jws;
 use kubeadm_pki::kubeconfig::{Cluster, Kubeconfig, KubeconfigForm, User};
 use serde_json::{Value, json};
 
-use super::{DiscoveryError, cluster_of, unknown_host, untrusted, waiting};
-use crate::objects::KUBE_PUBLIC;
-use crate::objects::config_maps::CLUSTER_INFO;
+use super::{Asked, DiscoveryError, Judgement, cluster_of};
 use crate::ports::{Access, Api, ApiError, KubeconfigSource, View};
-use crate::resource::CONFIG_MAPS;
 
 /// The prefix of the keys that hold signatures. k8s.io/cluster-bootstrap, token/api: JWSSignatureKeyPrefix.
 const SIGNATURE: &str = "jws-kubeconfig-";
-/// How long what looks final is tried again: a token that was made just now is signed for within a second or two.
-const GRACE: Duration = Duration::from_secs(8);
 /// So long after its making a cluster may not have signed for any token yet (12 s were seen, in 1.20).
 const YOUNG: Duration = Duration::from_secs(180);
-/// The pause between two tries grows up to this.
-const SLOW: Duration = Duration::from_secs(1);
 
 /// Finds and verifies the cluster.
 pub(super) async fn discover(
@@ -38,8 +30,8 @@ pub(super) async fn discover(
     };
     let endpoint = &by_token.api_server_endpoint;
     let stranger = reader(view, endpoint, None);
-    let asked = Asked { endpoint, id: &token.id, limit, view };
-    let info = asked.signed(&*stranger).await?;
+    let asked = Asked { endpoint, limit, view };
+    let info = asked.until(&*stranger, |answer| judge(&asked, &token.id, answer)).await?;
     let text = text(&info, "kubeconfig").unwrap_or_default();
     let signature = self::text(&info, &format!("{SIGNATURE}{}", token.id)).unwrap_or_default();
     jws::verify(text, signature, &token.id, &token.secret).map_err(DiscoveryError::Signature)?;
@@ -56,7 +48,7 @@ pub(super) async fn discover(
     }
     // Again, now that it is known whom to trust: what was read first came from a stranger.
     let friend = reader(view, endpoint, cluster.certificate_authority_data.clone());
-    let again = asked.signed(&*friend).await?;
+    let again = asked.until(&*friend, |answer| judge(&asked, &token.id, answer)).await?;
     if self::text(&again, "kubeconfig") != Some(text) {
         return Err(DiscoveryError::Changed);
     }
@@ -76,95 +68,31 @@ fn reader(view: View<'_>, endpoint: &str, authorities: Option<String>) -> std::s
     view.cluster.reader(&Access::new(KubeconfigSource::text(text)))
 }
 
-/// What is asked for, and where.
-struct Asked<'a> {
-    endpoint: &'a str,
-    id: &'a str,
-    limit: Duration,
-    view: View<'a>,
+/// Takes a `cluster-info` that is signed for the token.
+fn judge(asked: &Asked<'_>, id: &str, answer: Result<Option<Value>, ApiError>) -> Result<Value, Judgement> {
+    match answer {
+        Ok(Some(info)) if text(&info, &format!("{SIGNATURE}{id}")).is_some_and(|s| !s.is_empty()) => Ok(info),
+        Ok(Some(info)) => Err(unsigned(asked, id, &info)),
+        Ok(None) => Err(Judgement::Wait("the cluster has no cluster-info yet".into())),
+        // Rights of strangers come late in the making of a cluster.
+        Err(ApiError::Forbidden(reason)) => Err(Judgement::Wait(reason)),
+        Err(error) => {
+            let (refusal, endpoint) = (asked.failure(error)?, asked.endpoint.to_owned());
+            Err(Judgement::Grace(DiscoveryError::Refused { endpoint, reason: refusal.to_string() }))
+        }
+    }
 }
 
-/// What is to be thought of one answer.
-enum Judgement {
-    /// It cannot become better.
-    Final(DiscoveryError),
-    /// It looks final, but a token that was made just now looks the same for a moment.
-    Grace(DiscoveryError),
-    /// It may become better.
-    Wait(String),
-}
-
-impl Asked<'_> {
-    /// Gets `cluster-info` once it is signed for the token.
-    async fn signed(&self, api: &dyn Api) -> Result<Value, DiscoveryError> {
-        let clock = self.view.clock;
-        let start = clock.elapsed();
-        let mut pause = Duration::from_millis(100);
-        loop {
-            let answer = api.get(CONFIG_MAPS, KUBE_PUBLIC, CLUSTER_INFO).await;
-            let waited = clock.elapsed() - start;
-            let reason = match self.judge(answer) {
-                Ok(info) => {
-                    self.view.progress.progress("");
-                    return Ok(info);
-                }
-                Err(Judgement::Final(error)) => return Err(error),
-                Err(Judgement::Grace(error)) if waited >= GRACE.min(self.limit) => return Err(error),
-                Err(Judgement::Grace(error)) => error.to_string(),
-                Err(Judgement::Wait(reason)) => reason,
-            };
-            if waited >= self.limit {
-                self.view.progress.progress("");
-                let limit = GoDuration::from(self.limit).to_string();
-                return Err(DiscoveryError::NoAnswer { endpoint: self.endpoint.into(), limit, reason });
-            }
-            waiting(self.view, self.endpoint, &reason, waited);
-            clock.pause(pause).await;
-            pause = (pause * 2).min(SLOW);
-        }
+/// Not signed for our token: wrong or expired, unless the cluster is so young that it may not have signed yet.
+fn unsigned(asked: &Asked<'_>, id: &str, info: &Value) -> Judgement {
+    let known =
+        info["data"].as_object().into_iter().flatten().filter(|(k, _)| k.starts_with(SIGNATURE)).count();
+    let made = info["metadata"]["creationTimestamp"].as_str().and_then(|t| t.parse::<jiff::Timestamp>().ok());
+    let young = made.is_some_and(|made| asked.view.clock.now().duration_since(made).unsigned_abs() < YOUNG);
+    if known == 0 && young {
+        return Judgement::Wait(format!("cluster-info is not signed yet for token id {id:?}"));
     }
-
-    fn judge(&self, answer: Result<Option<Value>, ApiError>) -> Result<Value, Judgement> {
-        let endpoint = || self.endpoint.to_owned();
-        match answer {
-            Ok(Some(info)) if self.is_signed(&info) => Ok(info),
-            Ok(Some(info)) => Err(self.unsigned(&info)),
-            Ok(None) => Err(Judgement::Wait("the cluster has no cluster-info yet".into())),
-            // Rights of strangers come late in the making of a cluster.
-            Err(ApiError::Forbidden(reason)) => Err(Judgement::Wait(reason)),
-            Err(error) if unknown_host(&error) => Err(Judgement::Grace(DiscoveryError::UnknownHost {
-                endpoint: endpoint(),
-                reason: error.to_string(),
-            })),
-            Err(error) if untrusted(&error) => Err(Judgement::Final(DiscoveryError::Untrusted {
-                endpoint: endpoint(),
-                reason: error.to_string(),
-            })),
-            Err(error) if error.is_transient() => Err(Judgement::Wait(error.to_string())),
-            Err(error) => Err(Judgement::Grace(DiscoveryError::Refused {
-                endpoint: endpoint(),
-                reason: error.to_string(),
-            })),
-        }
-    }
-
-    fn is_signed(&self, info: &Value) -> bool {
-        text(info, &format!("{SIGNATURE}{}", self.id)).is_some_and(|s| !s.is_empty())
-    }
-
-    /// Not signed for our token: wrong or expired, unless the cluster is so young that it may not have signed yet.
-    fn unsigned(&self, info: &Value) -> Judgement {
-        let known =
-            info["data"].as_object().into_iter().flatten().filter(|(k, _)| k.starts_with(SIGNATURE)).count();
-        let made =
-            info["metadata"]["creationTimestamp"].as_str().and_then(|t| t.parse::<jiff::Timestamp>().ok());
-        let young =
-            made.is_some_and(|made| self.view.clock.now().duration_since(made).unsigned_abs() < YOUNG);
-        if known == 0 && young {
-            return Judgement::Wait(format!("cluster-info is not signed yet for token id {:?}", self.id));
-        }
-        Judgement::Grace(DiscoveryError::UnknownToken { id: self.id.into(), known })
-    }
+    Judgement::Grace(DiscoveryError::UnknownToken { id: id.into(), known })
 }
 
 fn text<'a>(map: &'a Value, key: &str) -> Option<&'a str> {

@@ -47,9 +47,15 @@ pub enum ApiError {
         /// The server's message.
         message: String,
     },
-    /// No answer: refused, timed out, TLS failure.
+    /// No answer: refused, timed out, cut off.
     #[error("{0}")]
     Unreachable(String),
+    /// The server's host has no address.
+    #[error("{0}")]
+    UnknownHost(String),
+    /// The two sides do not accept each other's certificates.
+    #[error("{0}")]
+    Untrusted(String),
     /// The kubeconfig that should give access cannot be used.
     #[error("failed to load kubeconfig {}: {reason}", path.display())]
     Kubeconfig {
@@ -64,13 +70,14 @@ impl ApiError {
     /// Whether trying again may help without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Conflict(_) => true,
+            Self::Unreachable(_) | Self::UnknownHost(_) | Self::Conflict(_) => true,
             Self::Status { code, .. } => *code == 429 || *code >= 500,
             Self::NotFound(_)
             | Self::AlreadyExists(_)
             | Self::Unauthorized { .. }
             | Self::Forbidden(_)
             | Self::Invalid(_)
+            | Self::Untrusted(_)
             | Self::Kubeconfig { .. } => false,
         }
     }

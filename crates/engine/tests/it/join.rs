@@ -2,6 +2,7 @@
 //! of a cluster that it cannot trust.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::executor::block_on;
 use kubeadm_engine::discovery::DiscoveryError;
@@ -10,7 +11,7 @@ use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::join::JOIN;
 use kubeadm_engine::phases::join::kubelet_start::KubeletStartError;
 use kubeadm_engine::phases::{INIT, PhaseError};
-use kubeadm_engine::ports::{Files, WriteApi};
+use kubeadm_engine::ports::{ApiError, Clock, Files, WriteApi};
 use kubeadm_engine::resource::CONFIG_MAPS;
 use kubeadm_engine::run::{self, RunError};
 use kubeadm_pki::{Certificate, jws};
@@ -100,6 +101,17 @@ fn each_reason_for_distrust_has_its_own_error() {
     assert!(matches!(failed("nobody.0123456789abcdef", &pin), DiscoveryError::UnknownToken { known: 1, .. }));
     assert!(matches!(failed(TOKEN, &other), DiscoveryError::NotPinned { .. }));
     assert!(matches!(failed(TOKEN, "sha256:00"), DiscoveryError::Pin(_)));
+    let start = host.machine.elapsed();
+    cluster.refuse(CONFIG_MAPS, ApiError::UnknownHost("no such host".into()));
+    assert!(matches!(failed(TOKEN, &pin), DiscoveryError::UnknownHost { .. }));
+    cluster.refuse(CONFIG_MAPS, ApiError::Untrusted("unknown issuer".into()));
+    assert!(matches!(failed(TOKEN, &pin), DiscoveryError::Untrusted { .. }));
+    cluster.refuse(CONFIG_MAPS, ApiError::NotFound("404 page not found".into()));
+    assert!(matches!(failed(TOKEN, &pin), DiscoveryError::Refused { .. }));
+    assert!(host.machine.elapsed() - start < Duration::from_secs(30), "named late");
+    cluster.refuse(CONFIG_MAPS, ApiError::Unreachable("connection refused".into()));
+    assert!(matches!(failed(TOKEN, &pin), DiscoveryError::NoAnswer { .. }));
+    assert!(host.machine.elapsed() - start > Duration::from_secs(300), "not waited for");
     for path in [CA, KUBELET_CONF, BOOTSTRAP_CONF] {
         assert!(!host.files.exists(path.as_ref()), "{path} was written");
     }

@@ -129,3 +129,18 @@ async fn nobody_listens() {
         format!("Get {url:?}: dial tcp 127.0.0.1:{port}: connect: connection refused")
     );
 }
+
+#[tokio::test]
+async fn a_stranger_and_a_name_that_leads_nowhere_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("admin.conf");
+    let server = Server::tls(|_| reply(200, "ok")).await;
+    for (host, known) in [(server.address.to_string(), true), ("nobody.invalid:6443".into(), false)] {
+        kubeconfig(&path, &format!("https://{host}"));
+        let api = HostCluster::new(&BTreeMap::new()).reader(&Access::new(path.clone()));
+        let error = api.get_path("/livez").await.unwrap_err();
+        assert!(matches!(error, ApiError::Untrusted(_)) == known, "{error:?}");
+        assert!(matches!(error, ApiError::UnknownHost(_)) != known, "{error:?}");
+        assert_eq!(error.is_transient(), !known);
+    }
+}

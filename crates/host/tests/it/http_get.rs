@@ -5,15 +5,8 @@ use std::time::Duration;
 
 use kubeadm_engine::ports::{HttpGet, HttpTrust, Net};
 use kubeadm_host::net::HostNet;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::server::{Reply, Server, reply};
-
-/// A certificate for 127.0.0.1 that signed itself, with its key. Valid until 2126.
-const CERTIFICATE: &[u8] = include_bytes!("tls.crt");
-const KEY: &[u8] = include_bytes!("tls.key");
+use crate::server::{CERTIFICATE, KEY, Reply, Server, reply};
 
 fn request(url: String, trust: HttpTrust) -> HttpGet {
     HttpGet { url, timeout: Duration::from_secs(20), proxy: false, trust }
@@ -21,12 +14,6 @@ fn request(url: String, trust: HttpTrust) -> HttpGet {
 
 fn net(env: &[(&str, &str)]) -> HostNet {
     HostNet::new(&env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>())
-}
-
-fn server_config() -> ServerConfig {
-    let certificates = CertificateDer::pem_slice_iter(CERTIFICATE).collect::<Result<_, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
-    ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap()
 }
 
 #[tokio::test]
@@ -68,7 +55,7 @@ async fn silence_ends_with_the_limit() {
 
 #[tokio::test]
 async fn trust() {
-    let server = Server::tls(server_config(), |_| reply(200, "ok")).await;
+    let server = Server::tls(|_| reply(200, "ok")).await;
     let url = format!("https://{}/healthz", server.address);
     let get = async |trust| net(&[]).get(&request(url.clone(), trust)).await;
     let by_ca = |ca: &[u8]| HttpTrust::Mutual { ca: Some(ca.to_vec()), identity: None };
