@@ -352,18 +352,19 @@ impl DryApi {
         self.real.as_deref().filter(|_| !lock(&self.silent).contains(&self.access))
     }
 
-    /// What the cluster answered. Without an answer it counts as empty, and that is said.
-    fn answered<T>(&self, answer: Result<T, ApiError>) -> Option<T> {
+    /// What the cluster answered. Without an answer it counts as empty, and that is said; but a stranger that answers in
+    /// its place is an error, as it is in a real run.
+    fn answered<T>(&self, answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
         let error = match answer {
-            Ok(found) => return Some(found),
-            Err(ApiError::NotFound(_)) => return None,
+            Ok(found) => return Ok(Some(found)),
+            Err(ApiError::NotFound(_)) => return Ok(None),
+            Err(error @ ApiError::Untrusted(_)) => return Err(error),
             Err(error) => error,
         };
         let hopeless = matches!(
             error,
             ApiError::Unreachable(_)
                 | ApiError::UnknownHost(_)
-                | ApiError::Untrusted(_)
                 | ApiError::Unauthorized { .. }
                 | ApiError::Kubeconfig { .. }
         );
@@ -372,12 +373,17 @@ impl DryApi {
         } else if lock(&self.silent).insert(self.access.clone()) {
             self.output.warn(&format!("[dryrun] going on as if the cluster were empty: {error}"));
         }
-        None
+        Ok(None)
     }
 
-    async fn real_object(&self, resource: Resource, namespace: &str, name: &str) -> Option<Value> {
-        let answer = self.real()?.get(resource, namespace, name).await;
-        self.answered(answer).flatten()
+    async fn real_object(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, ApiError> {
+        let Some(real) = self.real() else { return Ok(None) };
+        Ok(self.answered(real.get(resource, namespace, name).await)?.flatten())
     }
 
     fn told(&self, verb: &str, resource: Resource, named: Option<(&str, &str)>, object: Option<&Value>) {
@@ -427,7 +433,7 @@ impl Api for DryApi {
         if let Some(kept) = self.kept(resource, namespace, name) {
             return Ok(kept);
         }
-        if let Some(found) = self.real_object(resource, namespace, name).await {
+        if let Some(found) = self.real_object(resource, namespace, name).await? {
             return Ok(Some(found));
         }
         if resource == NODES {
@@ -445,7 +451,7 @@ impl Api for DryApi {
     ) -> Result<Vec<Value>, ApiError> {
         self.told("LIST", resource, None, None);
         let mut found = match self.real() {
-            Some(real) => self.answered(real.list(resource, namespace, selector).await).unwrap_or_default(),
+            Some(real) => self.answered(real.list(resource, namespace, selector).await)?.unwrap_or_default(),
             None => Vec::new(),
         };
         let name_of = |o: &Value| o["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -472,7 +478,7 @@ impl WriteApi for DryApi {
         let (namespace, name) = identity(object);
         let there = match self.kept(resource, namespace, name) {
             Some(kept) => kept.is_some(),
-            None => self.real_object(resource, namespace, name).await.is_some(),
+            None => self.real_object(resource, namespace, name).await?.is_some(),
         };
         if there {
             let text = format!("{} {name:?} already exists", resource.plural);

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use kubeadm_config::commands::init_defaults;
 use kubeadm_config::components::{self, ComponentConfigs};
+use kubeadm_config::duration::GoDuration;
 use kubeadm_config::error::{ConfigError, Notice, Severity};
 use kubeadm_config::load::{InitConfig, Loaded};
 use kubeadm_config::types::{InitConfiguration, JoinConfiguration};
 use kubeadm_config::{address, stored as stored_config};
+use kubeadm_pki::kubeconfig::{Cluster, User};
 use kubeadm_pki::{Certificate, CertificateError, KeyAlgorithm};
 use kubeadm_release::{Release, Version};
 
@@ -56,7 +58,7 @@ pub struct JoinSpec {
 pub struct Joined {
     /// Address, authorities and credentials.
     pub discovered: Discovered,
-    /// Its authorities.
+    /// Its authorities; none where a dry run could not ask it.
     pub authorities: Vec<Certificate>,
     /// This node as one of that cluster.
     pub node: InitSpec,
@@ -104,19 +106,44 @@ impl JoinSpec {
         if let Some(joined) = self.joined.get() {
             return Ok((joined, Vec::new()));
         }
-        let discovered = discovery::discover(&self.join, view).await?;
+        let mut steps = Vec::new();
+        let joined = match self.find(view, &mut steps).await {
+            Err(JoinedError::Discovery(error)) if self.settings.landing.is_some() => {
+                let unseen = self.unseen(error)?;
+                steps.push(Step::warn(format!(
+                    "[dryrun] the cluster could not be asked: going on with what {} would have by default",
+                    unseen.discovered.cluster.server
+                )));
+                unseen
+            }
+            found => found?,
+        };
+        Ok((self.joined.get_or_init(|| joined), steps))
+    }
+
+    /// How long something is waited for. What a dry run does not see now, it will not see later: nothing starts meanwhile.
+    pub(crate) fn patience(&self, limit: GoDuration) -> Duration {
+        match self.settings.landing {
+            Some(_) => Duration::ZERO,
+            None => limit.to_std(),
+        }
+    }
+
+    async fn find(&self, view: View<'_>, steps: &mut Vec<Step>) -> Result<Joined, JoinedError> {
+        let limit = self.patience(self.join.timeouts.discovery);
+        let discovered = discovery::discover(&self.join, limit, view).await?;
         let authorities = discovered.authorities()?;
-        let mut steps = vec![
+        steps.extend([
             Step::say(
                 "[preflight] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...",
             ),
             Step::say(
                 "[preflight] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.",
             ),
-        ];
+        ]);
         let kubeconfig = discovered.kubeconfig("kubernetes");
         let api = view.cluster.reader(&Access::new(KubeconfigSource::text(kubeconfig)));
-        let limit: Duration = self.join.timeouts.kubernetes_api_call.to_std();
+        let limit = self.patience(self.join.timeouts.kubernetes_api_call);
         let texts = stored::fetch(&*api, view.clock, limit).await?;
         let mut notices = Vec::new();
         let loaded = stored_config::load(&texts, init_of(&self.join), &mut notices)?;
@@ -124,8 +151,22 @@ impl JoinSpec {
         steps.extend(
             notices.into_iter().filter(|n| n.severity == Severity::Warning).map(|n| Step::warn(n.text)),
         );
-        let joined = Joined { discovered, authorities, node };
-        Ok((self.joined.get_or_init(|| joined), steps))
+        Ok(Joined { discovered, authorities, node })
+    }
+
+    /// In place of a cluster that does not answer: one with the defaults, whose authorities nobody told.
+    fn unseen(&self, error: DiscoveryError) -> Result<Joined, DiscoveryError> {
+        let (DiscoveryError::NoAnswer { endpoint, .. } | DiscoveryError::UnknownHost { endpoint, .. }) =
+            error
+        else {
+            return Err(error);
+        };
+        let endpoint = endpoint.trim_start_matches("https://");
+        let cluster = Cluster { server: format!("https://{endpoint}"), ..Cluster::default() };
+        let user = User::with_token(&self.join.discovery.tls_bootstrap_token.0);
+        let mut node = self.alone.clone();
+        node.cluster.control_plane_endpoint = endpoint.to_owned();
+        Ok(Joined { discovered: Discovered { cluster, user }, authorities: Vec::new(), node })
     }
 }
 

@@ -49,7 +49,7 @@ pub enum StoredError {
 }
 
 /// How long a refusal is not believed: the rights of a young cluster's tokens appear one after the other.
-const YOUNG: Duration = Duration::from_secs(10);
+pub(crate) const YOUNG: Duration = Duration::from_secs(10);
 
 /// Fetches everything that a node needs, within `limit` for each request.
 ///

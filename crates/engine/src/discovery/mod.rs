@@ -154,12 +154,15 @@ fn others(known: usize) -> String {
     }
 }
 
-/// Finds the cluster of a configuration.
+/// Finds the cluster of a configuration; what may become right is waited for within the limit.
 ///
 /// # Errors
 /// See [`DiscoveryError`].
-pub async fn discover(join: &JoinConfiguration, view: View<'_>) -> Result<Discovered, DiscoveryError> {
-    let limit = join.timeouts.discovery.to_std();
+pub async fn discover(
+    join: &JoinConfiguration,
+    limit: Duration,
+    view: View<'_>,
+) -> Result<Discovered, DiscoveryError> {
     let bootstrap = &join.discovery.tls_bootstrap_token;
     let (cluster, own) = match (&join.discovery.bootstrap_token, &join.discovery.file) {
         (Some(by_token), _) => (token::discover(by_token, limit, view).await?, None),

@@ -3,7 +3,7 @@
 //! Unlike upstream (quirk 1) the administrators' binding comes after the components answer: a control plane that
 //! takes longer than one API call's limit is waited for, and what keeps it from coming is named.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 use kubeadm_config::address::join_host_port;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::PhaseError;
 use super::kubelet_start::{config_file, env_file};
 use crate::objects::rbac::bind_admin_step;
-use crate::plan::{Action, ComponentHealth, Step, WaitControlPlane};
+use crate::plan::{Action, ComponentHealth, Line, Step, WaitControlPlane};
 use crate::ports::{FileError, View};
 use crate::spec::{InitSpec, MANIFESTS};
 
@@ -35,17 +35,6 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         if spec.local_etcd() {
             manifests.push(spec.layout.manifest("etcd"));
         }
-        let folder = spec.layout.shown("/".as_ref()).display().to_string();
-        let mut show = Step::new(Action::Show(shown)).silent_when_dry();
-        show.would = Some(
-            [
-                format!("[dryrun] Wrote certificates, kubeconfig files and control plane manifests to the {folder:?} directory"),
-                "[dryrun] The certificates or kubeconfig files would not be printed due to their sensitive nature".into(),
-                format!("[dryrun] Please examine the {folder:?} directory for details about what would be written"),
-            ]
-            .map(crate::plan::Line::Say)
-            .into(),
-        );
         let directory = spec.layout.shown(MANIFESTS.as_ref()).display().to_string();
         let wait = WaitControlPlane {
             kubelet_health: kubelet_health(spec, view),
@@ -56,7 +45,7 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
             manifests,
         };
         let mut steps = vec![
-            show,
+            show(spec, true, shown),
             Step::new(Action::WaitControlPlane(wait)).saying(format!(
                 "[wait-control-plane] Waiting for the kubelet to boot up the control plane as static Pods from directory {directory:?}"
             )),
@@ -64,6 +53,22 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         steps.extend(bind_admin_step(spec));
         Ok(steps)
     })
+}
+
+/// Where a dry run put the files, and those of them that hold no secret. cmd/kubeadm/app/util/dryrun/dryrun.go, 1.37.
+pub(super) fn show(spec: &InitSpec, control_plane: bool, files: Vec<PathBuf>) -> Step {
+    let folder = spec.layout.shown("/".as_ref()).display().to_string();
+    let written = match control_plane {
+        true => "certificates, kubeconfig files and control plane manifests",
+        false => "certificates and kubeconfig files",
+    };
+    let lines = [
+        format!("[dryrun] Wrote {written} to the {folder:?} directory"),
+        "[dryrun] The certificates or kubeconfig files would not be printed due to their sensitive nature"
+            .into(),
+        format!("[dryrun] Please examine the {folder:?} directory for details about what would be written"),
+    ];
+    Step { would: Some(lines.map(Line::Say).into()), ..Step::new(Action::Show(files)) }
 }
 
 /// The kubelet's health URL by its configuration, `None` where the port is 0. What is on disk counts, so that a

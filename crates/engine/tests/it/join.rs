@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use kubeadm_engine::discovery::DiscoveryError;
+use kubeadm_engine::dryrun;
 use kubeadm_engine::join::{JoinSpec, JoinedError};
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::join::JOIN;
 use kubeadm_engine::phases::join::kubelet_start::KubeletStartError;
 use kubeadm_engine::phases::{INIT, PhaseError};
 use kubeadm_engine::ports::{ApiError, Clock, Files, WriteApi};
-use kubeadm_engine::resource::CONFIG_MAPS;
+use kubeadm_engine::resource::{CONFIG_MAPS, NODES, SECRETS};
 use kubeadm_engine::run::{self, RunError};
 use kubeadm_pki::{Certificate, jws};
 use kubeadm_testkit::{MemoryCluster, MemoryHost};
@@ -115,6 +116,72 @@ fn each_reason_for_distrust_has_its_own_error() {
     for path in [CA, KUBELET_CONF, BOOTSTRAP_CONF] {
         assert!(!host.files.exists(path.as_ref()), "{path} was written");
     }
+}
+
+const FOLDER: &str = "/tmp/dry";
+
+fn dry_join(host: &MemoryHost, token: &str, pin: &str) -> Result<(), RunError> {
+    let spec = wish::dry_join(VERSION, token, &[pin.to_owned()], FOLDER);
+    let effects = dryrun::over(&host.effects(), &spec.alone.layout);
+    block_on(run::run(JOIN, &Selection::Skip(Vec::new()), &spec, &spec.context(), &effects))
+}
+
+#[test]
+fn a_dry_run_needs_no_cluster_but_believes_no_other() {
+    let (cluster, pin) = cluster();
+    for silent in [false, true] {
+        let host = machine(&cluster);
+        if silent {
+            cluster.refuse(CONFIG_MAPS, ApiError::Unreachable("connection refused".into()));
+        }
+        let before = host.machine.elapsed();
+        dry_join(&host, TOKEN, &pin).unwrap();
+        assert!(host.machine.elapsed() - before < Duration::from_secs(5), "waited");
+        let outside: Vec<_> = host.files.changes().into_iter().filter(|p| !p.starts_with(FOLDER)).collect();
+        assert!(outside.is_empty(), "{outside:?}");
+        assert!(host.machine.service_log().is_empty(), "{:?}", host.machine.service_log());
+        let said = host.output.said().join("\n");
+        for line in [
+            "[kubelet-start] Would stop the kubelet\n",
+            "[kubelet-start] Would start the kubelet\n[dryrun] Wrote certificates and kubeconfig files to the \"/tmp/dry\" directory\n",
+            "[dryrun] Would write file \"/var/lib/kubelet/config.yaml\" with content:\napiVersion: kubelet.config.k8s.io/v1beta1\n",
+            "[kubelet-wait] Would wait for the kubelet to be bootstrapped",
+        ] {
+            assert!(said.contains(line), "{line} is missing in:\n{said}");
+        }
+        let warned = host.output.warned().join("\n");
+        let going_on = "going on with what https://192.0.2.10:6443 would have by default";
+        assert_eq!(warned.contains(going_on), silent, "{warned}");
+        assert_eq!(host.files.exists("/tmp/dry/ca.crt".as_ref()), !silent);
+    }
+    let host = machine(&cluster);
+    cluster.refuse(SECRETS, ApiError::Forbidden("not asked".into()));
+    let error = discovery(dry_join(&host, "nobody.0123456789abcdef", &pin).unwrap_err());
+    assert!(matches!(error, DiscoveryError::UnknownToken { .. }), "{error}");
+    cluster.refuse(CONFIG_MAPS, ApiError::Untrusted("unknown issuer".into()));
+    let error = discovery(dry_join(&host, TOKEN, &pin).unwrap_err());
+    assert!(matches!(error, DiscoveryError::Untrusted { .. }), "{error}");
+}
+
+#[test]
+fn whether_the_name_is_taken_is_asked_until_somebody_knows() {
+    let (cluster, pin) = cluster();
+    let host = machine(&cluster);
+    let start = host.machine.elapsed();
+    cluster.refuse(NODES, ApiError::Unreachable("connection reset".into()));
+    let error = join(&host, TOKEN, &pin).unwrap_err().to_string();
+    assert!(error.contains("cannot get Node \"w1\": connection reset"), "{error}");
+    assert!(host.machine.elapsed() - start > Duration::from_secs(60), "given up at once");
+
+    // A dead control-plane node of the name is no obstacle, but its labels stay.
+    let host = machine(&cluster);
+    cluster.refuse(SECRETS, ApiError::Forbidden("not asked".into()));
+    cluster.register("w1");
+    let labels = json!({"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}});
+    block_on(cluster.patch(NODES, "", "w1", &labels)).unwrap();
+    join(&host, TOKEN, &pin).unwrap();
+    let warned = host.output.warned().join("\n");
+    assert!(warned.contains("the Node \"w1\" of the cluster is a control-plane node"), "{warned}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Specs from configuration files, resolved against the memory host as the command line would.
 
+use std::path::PathBuf;
+
 use kubeadm_config::components::{self, ComponentConfigs};
 use kubeadm_config::detect::{Detect, FetchError, Interface, RoutingTables};
 use kubeadm_config::load::{InitConfig, Loaded, Options, Source, load_init, load_join, load_reset};
@@ -86,6 +88,15 @@ impl Detect for Host {
 
 /// The spec of a worker `w1` that was told a token and pins.
 pub(crate) fn join(version: &str, token: &str, pins: &[String]) -> JoinSpec {
+    join_into(version, token, pins, None)
+}
+
+/// The spec of a dry run of that, whose files land in a folder.
+pub(crate) fn dry_join(version: &str, token: &str, pins: &[String], folder: &str) -> JoinSpec {
+    join_into(version, token, pins, Some(folder.into()))
+}
+
+fn join_into(version: &str, token: &str, pins: &[String], landing: Option<PathBuf>) -> JoinSpec {
     let text = format!(
         "apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
@@ -98,8 +109,7 @@ discovery:
     let source = Source { text: &text, name: "join.yaml" };
     let loaded =
         load_join(source, &Options::new(own.clone()), &mut Host, &|_| true, &mut Vec::new()).unwrap();
-    let settings =
-        Settings { ignored: Ignored::default(), patches: None, landing: None, kubeadm_version: own };
+    let settings = Settings { ignored: Ignored::default(), patches: None, landing, kubeadm_version: own };
     JoinSpec::new(loaded.config, loaded.version, loaded.release, settings)
 }
 

@@ -10,14 +10,18 @@ use futures::future::BoxFuture;
 use kubeadm_pki::Certificate;
 use serde_json::Value;
 
+use crate::backoff::Backoff;
 use crate::join::{JoinSpec, Joined};
 use crate::objects::kubeconfig::cluster_of;
-use crate::phases::{PhaseError, kubelet_start};
+use crate::phases::PhaseError;
+use crate::phases::kubelet_start::{self, config_file, env_file};
+use crate::phases::wait_control_plane::show;
 use crate::plan::{Action, Step};
 use crate::ports::{Access, ApiError, KubeconfigSource, NewFile, View};
 use crate::preflight::own::BOOTSTRAP_CONF;
 use crate::resource::NODES;
 use crate::spec::KUBERNETES;
+use crate::stored::YOUNG;
 
 /// Why this node cannot be registered.
 #[derive(Debug, thiserror::Error)]
@@ -68,14 +72,17 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         let node = &joined.node;
         let again = earlier(spec, joined, view)?;
         if !again {
-            unique(joined, view).await?;
+            steps.extend(unique(spec, joined, view).await?);
             let path = Path::new(KUBERNETES).join(BOOTSTRAP_CONF);
             let content = joined.discovered.kubeconfig(&node.cluster.cluster_name).as_bytes().to_vec();
             steps.push(Step::new(Action::WriteFile(NewFile { path, content, mode: 0o600, secret: true })));
         }
         steps.extend(authority(spec, joined, view)?);
         let taints = node.init.node_registration.taints.as_deref().unwrap_or_default();
+        steps.push(Step::new(Action::Nothing).would("[kubelet-start] Would stop the kubelet"));
         steps.extend(kubelet_start::steps(node, view, taints).await?);
+        steps.push(Step::new(Action::Nothing).would("[kubelet-start] Would start the kubelet"));
+        steps.push(show(node, false, vec![config_file(), env_file()]));
         Ok(steps)
     })
 }
@@ -86,6 +93,10 @@ pub(super) fn earlier(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Resul
     if !view.files.exists(&path) {
         return Ok(false);
     }
+    if joined.authorities.is_empty() {
+        // Nothing can be said against it.
+        return Ok(true);
+    }
     let known = cluster_of(view.files, &path)?;
     let theirs = Certificate::all_from_pem(&known.ca).unwrap_or_default();
     if theirs.iter().any(|ca| joined.authorities.contains(ca)) {
@@ -94,21 +105,33 @@ pub(super) fn earlier(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Resul
     Err(KubeletStartError::OtherCluster { path, server: known.server }.into())
 }
 
-/// A Ready node of our name is somebody else: two kubelets would fight over it.
-async fn unique(joined: &Joined, view: View<'_>) -> Result<(), KubeletStartError> {
+/// A Ready node of our name is somebody else: two kubelets would fight over it. One that is not Ready may be an earlier
+/// life of this machine.
+async fn unique(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Option<Step>, KubeletStartError> {
     let extra = &joined.node.init.node_registration.kubelet_extra_args;
     let overridden = extra.iter().rev().find(|a| a.name == "hostname-override").map(|a| a.value.as_str());
     let name = overridden.unwrap_or(joined.node.node_name());
     let kubeconfig = joined.discovered.kubeconfig(&joined.node.cluster.cluster_name);
     let api = view.cluster.reader(&Access::new(KubeconfigSource::text(kubeconfig)));
-    let found = match api.get(NODES, "", name).await {
-        Ok(found) => found,
-        // Tokens may look at nodes since 1.18 only.
-        Err(ApiError::Forbidden(reason)) if !joined.node.release.objects.get_nodes => {
-            tracing::debug!(reason, "not asked whether the node's name is taken");
-            return Ok(());
+    let limit = spec.patience(spec.join.timeouts.kubernetes_api_call);
+    let mut tries = Backoff::start(view.clock);
+    let found = loop {
+        match api.get(NODES, "", name).await {
+            Ok(found) => break found,
+            // Tokens may look at nodes since 1.18 only.
+            Err(ApiError::Forbidden(reason)) if !joined.node.release.objects.get_nodes => {
+                tracing::debug!(reason, "not asked whether the node's name is taken");
+                return Ok(None);
+            }
+            Err(error) if error.is_transient() && tries.waited() < limit => {
+                tracing::debug!(%error, "trying again");
+            }
+            Err(ApiError::Forbidden(reason)) if tries.waited() < YOUNG.min(limit) => {
+                tracing::debug!(reason, "trying again");
+            }
+            Err(source) => return Err(KubeletStartError::Node { name: name.into(), source }),
         }
-        Err(source) => return Err(KubeletStartError::Node { name: name.into(), source }),
+        tries.pause().await;
     };
     let ready = |node: &Value| {
         let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
@@ -116,12 +139,26 @@ async fn unique(joined: &Joined, view: View<'_>) -> Result<(), KubeletStartError
     };
     match found {
         Some(node) if ready(&node) => Err(KubeletStartError::NameTaken(name.into())),
-        _ => Ok(()),
+        Some(node) if spec.join.control_plane.is_none() && is_control_plane(&node, joined) => {
+            Ok(Some(Step::warn(format!(
+                "[kubelet-start] the Node {name:?} of the cluster is a control-plane node that is not Ready. If this machine \
+                 is to be a worker in its place, delete the Node first: it keeps its labels and taints"
+            ))))
+        }
+        _ => Ok(None),
     }
+}
+
+fn is_control_plane(node: &Value, joined: &Joined) -> bool {
+    let roles = joined.node.release.node.labels.iter().filter(|label| label.starts_with("node-role."));
+    roles.into_iter().any(|label| node["metadata"]["labels"].get(label).is_some())
 }
 
 /// The cluster's authority where the configuration wants it and where the kubelet's configuration names it.
 fn authority(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
+    if joined.authorities.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut paths = vec![PathBuf::from(&spec.join.ca_cert_path)];
     let named = joined.node.kubelet.value["authentication"]["x509"]["clientCAFile"].as_str();
     paths.extend(named.map(PathBuf::from).filter(|p| *p != paths[0]));
