@@ -39,6 +39,19 @@ impl JoinCommands {
     }
 }
 
+/// Returns the word after a flag of a join command, empty without it.
+#[must_use]
+pub fn value<'a>(command: &'a [String], flag: &str) -> &'a str {
+    let at = command.iter().position(|word| word == flag);
+    at.and_then(|at| command.get(at + 1)).map_or("", String::as_str)
+}
+
+/// Returns the server that a join command names.
+#[must_use]
+pub fn endpoint(command: &[String]) -> &str {
+    command.get(2).map_or("", String::as_str)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +66,8 @@ mod tests {
             found.worker().unwrap().join(" "),
             "kubeadm join 1.2.3.4:6443 --token a.b --discovery-token-ca-cert-hash sha256:c"
         );
+        assert_eq!(value(found.worker().unwrap(), "--token"), "a.b");
+        assert_eq!(endpoint(found.worker().unwrap()), "1.2.3.4:6443");
         assert!(found.control_plane().unwrap().ends_with(&["--certificate-key".to_owned(), "d".to_owned()]));
         assert!(JoinCommands::printed("nothing").worker().is_err());
     }

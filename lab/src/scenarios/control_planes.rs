@@ -55,18 +55,18 @@ fn run(context: &Context<'_>) -> Result<()> {
     let kubectl = context.ready_as(&first, Shape::of(3, 2))?;
     let all = [&first, &more[0], &more[1]];
     each_answers(&kubectl, &all)?;
-    check_members(&kubectl, &more[0], &["cp1", "cp2", "cp3"])?;
+    etcd::check_members(&kubectl, &more[0], &["cp1", "cp2", "cp3"])?;
     network::talks(&kubectl, 2)?;
 
     dies(context, &kubectl, &first)?;
     let first = first.boot_again(context.lab)?;
     context.reset(&first, &[])?;
-    check_members(&kubectl, &more[0], &["cp2", "cp3"])?;
+    etcd::check_members(&kubectl, &more[0], &["cp2", "cp3"])?;
     kubectl.run(["delete", "node", &first.name])?;
     context.join(&first, commands.control_plane()?, &[])?;
     let kubectl = context.ready_as(&first, Shape::of(3, 2))?;
     each_answers(&kubectl, &all)?;
-    check_members(&kubectl, &first, &["cp1", "cp2", "cp3"])
+    etcd::check_members(&kubectl, &first, &["cp1", "cp2", "cp3"])
 }
 
 /// The API answers at the address of each control plane, with data of the whole cluster.
@@ -83,11 +83,6 @@ fn each_answers(kubectl: &Kubectl, nodes: &[&Node]) -> Result<()> {
         )?;
     }
     Ok(())
-}
-
-fn check_members(kubectl: &Kubectl, node: &Node, wanted: &[&str]) -> Result<()> {
-    let found = etcd::members(kubectl, node)?;
-    check("members of etcd", found == wanted, format!("{wanted:?}"), format!("{found:?}"))
 }
 
 /// The node loses its power: soon the API answers again, and what is asked of it is done.

@@ -2,13 +2,20 @@
 
 use serde_json::Value;
 
+use crate::error::check;
 use crate::kubectl::Kubectl;
 use crate::node::Node;
 use crate::{Error, Result};
 
+/// Fails unless these, in order, are the voting members.
+pub(super) fn check_members(kubectl: &Kubectl, node: &Node, wanted: &[&str]) -> Result<()> {
+    let found = members(kubectl, node)?;
+    check("members of etcd", found == wanted, format!("{wanted:?}"), format!("{found:?}"))
+}
+
 /// Lists the voting members' names, in order, as the member on `node` knows them. A learner or a member that never
 /// started is an error: no command of kubeadm may leave one.
-pub(super) fn members(kubectl: &Kubectl, node: &Node) -> Result<Vec<String>> {
+fn members(kubectl: &Kubectl, node: &Node) -> Result<Vec<String>> {
     let pod = format!("etcd-{}", node.name);
     let text = kubectl.run([
         "-n",
@@ -19,8 +26,8 @@ pub(super) fn members(kubectl: &Kubectl, node: &Node) -> Result<Vec<String>> {
         "etcdctl",
         "--endpoints=127.0.0.1:2379",
         "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
-        "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
-        "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
+        "--cert=/etc/kubernetes/pki/etcd/server.crt",
+        "--key=/etc/kubernetes/pki/etcd/server.key",
         "member",
         "list",
         "--write-out=json",

@@ -1,6 +1,5 @@
 //! Ours and the original on one cluster: each joins what the other made, and each resets it.
 
-use crate::error::check;
 use crate::join::JoinCommands;
 use crate::kubeadm::Kubeadm;
 use crate::kubectl::Shape;
@@ -41,7 +40,7 @@ fn one_way(context: &Context<'_>, maker: &Kubeadm, guest: &Kubeadm) -> Result<()
     let kubectl = context.ready_as(&first, Shape::of(2, 1))?;
     let server = format!("--server=https://{}:6443", second.address);
     kubectl.run([&server, "get", "nodes"])?;
-    members(&etcd::members(&kubectl, &first)?, &["mix1", "mix2"])?;
+    etcd::check_members(&kubectl, &first, &["mix1", "mix2"])?;
 
     for node in [&worker, &second] {
         other(node, maker)?;
@@ -50,15 +49,11 @@ fn one_way(context: &Context<'_>, maker: &Kubeadm, guest: &Kubeadm) -> Result<()
         kubectl.run(["delete", "node", &node.name])?;
     }
     context.ready_as(&first, Shape::of(1, 0))?;
-    members(&etcd::members(&kubectl, &first)?, &["mix1"])?;
+    etcd::check_members(&kubectl, &first, &["mix1"])?;
     other(&first, guest)?;
     context.reset(&first, &[])?;
     reset::clean(&first)?;
     [first, second, worker].iter().try_for_each(|node| context.remove(node))
-}
-
-fn members(found: &[String], wanted: &[&str]) -> Result<()> {
-    check("members of etcd", found == wanted, format!("{wanted:?}"), format!("{found:?}"))
 }
 
 /// Puts another kubeadm onto a node.

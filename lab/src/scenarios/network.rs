@@ -34,6 +34,7 @@ kind: Service
 metadata: {name: web}
 spec:
   type: NodePort
+  ipFamilyPolicy: PreferDualStack
   selector: {app: web}
   ports: [{port: 80, targetPort: 8080, nodePort: 30080}]
 "#;
@@ -47,7 +48,7 @@ pub(super) fn serve(context: &Context<'_>, kubectl: &Kubectl) -> Result<()> {
     kubectl.create(&SERVERS.replace("IMAGE", context.image("etcd")))
 }
 
-/// From every server all others are reached by address, and all of them through the Service.
+/// From every server all others are reached by each of their addresses, and all of them through the Service.
 pub(super) fn talks(kubectl: &Kubectl, workers: usize) -> Result<()> {
     progress::step("check that pods talk across nodes, by address, Service and name");
     let pods = wait_for("a server on each worker to be Ready", Duration::from_secs(90), || {
@@ -60,21 +61,36 @@ pub(super) fn talks(kubectl: &Kubectl, workers: usize) -> Result<()> {
     check("nodes with a server", nodes.len() == workers, workers.to_string(), format!("{nodes:?}"))?;
     for pod in &pods {
         for other in &pods {
-            let said = ask(kubectl, pod, other["status"]["podIP"].as_str().unwrap_or_default(), 8080)?;
             let wanted = other["spec"]["nodeName"].as_str().unwrap_or_default();
-            check("the server at a pod's address", said == wanted, wanted, said.clone())?;
+            for address in pod_addresses(other) {
+                let said = ask(kubectl, pod, &address, 8080)?;
+                check(&format!("the server at {address}"), said == wanted, wanted, said.clone())?;
+            }
         }
         let found = run(kubectl, pod, &format!("nslookup {NAME}"))?;
-        let service = kubectl.json(["get", "service", "web"])?;
-        let address = service["spec"]["clusterIP"].as_str().unwrap_or_default();
-        check("the address of the Service's name", found.contains(address), address, found.clone())?;
-        let mut reached = BTreeSet::new();
-        wait_for("the Service to reach every server", Duration::from_secs(30), || {
-            reached.insert(ask(kubectl, pod, address, 80).map_err(|e| e.to_string())?);
-            if reached.len() == workers { Ok(()) } else { Err(format!("only {reached:?}")) }
-        })?;
+        for address in service_addresses(kubectl)? {
+            check("the addresses of the Service's name", found.contains(&address), &address, &found)?;
+            let mut reached = BTreeSet::new();
+            wait_for(&format!("{address} to reach every server"), Duration::from_secs(30), || {
+                reached.insert(ask(kubectl, pod, &address, 80).map_err(|e| e.to_string())?);
+                if reached.len() == workers { Ok(()) } else { Err(format!("only {reached:?}")) }
+            })?;
+        }
     }
     Ok(())
+}
+
+/// The addresses of a pod, one of each family that the cluster has.
+fn pod_addresses(pod: &Value) -> Vec<String> {
+    let all = pod["status"]["podIPs"].as_array().into_iter().flatten();
+    all.filter_map(|entry| entry["ip"].as_str()).map(str::to_owned).collect()
+}
+
+/// The addresses of the Service, one of each family that the cluster has.
+pub(super) fn service_addresses(kubectl: &Kubectl) -> Result<Vec<String>> {
+    let service = kubectl.json(["get", "service", "web"])?;
+    let all = service["spec"]["clusterIPs"].as_array().into_iter().flatten();
+    Ok(all.filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 /// Asks a server for its name. Not with wget: the one of a static busybox crashes.

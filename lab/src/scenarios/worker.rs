@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::command::Output;
 use crate::error::check;
-use crate::join::JoinCommands;
+use crate::join::{self, JoinCommands};
 use crate::kubectl::Shape;
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
@@ -86,28 +86,24 @@ fn named(context: &Context<'_>, node: &Node, command: &[String]) -> Result<()> {
     let with = |from: &str, to: &str| -> Vec<String> {
         command.iter().map(|word| if word == from { to.to_owned() } else { word.clone() }).collect()
     };
-    let after = |flag: &str| {
-        let at = command.iter().position(|word| word == flag).unwrap_or_default();
-        command.get(at + 1).cloned().unwrap_or_default()
-    };
-    let (token, pin) = (after("--token"), after("--discovery-token-ca-cert-hash"));
-    let endpoint = command.get(2).cloned().unwrap_or_default();
+    let token = join::value(command, "--token");
+    let (pin, endpoint) = (join::value(command, "--discovery-token-ca-cert-hash"), join::endpoint(command));
     let other_pin = format!("sha256:{}", "0".repeat(64));
     let other_host = format!("{}:22222", endpoint.split(':').next().unwrap_or_default());
     let cases: [(&str, Vec<String>, &str); 5] = [
         (
             "the secret half of the token",
-            with(&token, &format!("{}.aaaaaaaaaaaaaaaa", &token[..6])),
+            with(token, &format!("{}.aaaaaaaaaaaaaaaa", &token[..6])),
             "token's second half",
         ),
         (
             "the id of the token",
-            with(&token, &format!("nobody.{}", &token[7..])),
+            with(token, &format!("nobody.{}", &token[7..])),
             "invalid for this cluster or it has expired",
         ),
-        ("the pin", with(&pin, &other_pin), "are pinned"),
-        ("the host's name", with(&endpoint, "nobody.invalid:6443"), "is not known"),
-        ("a port that is closed", with(&endpoint, &other_host), "connection refused"),
+        ("the pin", with(pin, &other_pin), "are pinned"),
+        ("the host's name", with(endpoint, "nobody.invalid:6443"), "is not known"),
+        ("a port that is closed", with(endpoint, &other_host), "connection refused"),
     ];
     for (what, wrong, words) in cases {
         progress::step(format!("-- {what} is wrong"));
@@ -117,7 +113,7 @@ fn named(context: &Context<'_>, node: &Node, command: &[String]) -> Result<()> {
             _ => Vec::new(),
         };
         if !config.is_empty() {
-            node.write(SHORT, &short(&other_host, &token, &pin))?;
+            node.write(SHORT, &short(&other_host, token, pin))?;
         }
         let wrong = if config.is_empty() { wrong } else { vec!["kubeadm".into(), "join".into()] };
         let output: Output = context.try_join(node, &wrong, &config)?;
