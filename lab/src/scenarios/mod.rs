@@ -6,6 +6,7 @@ mod dry_run;
 mod etcd;
 mod failures;
 mod init;
+mod joins;
 mod mixed;
 mod network;
 mod rerun;
@@ -31,6 +32,9 @@ pub const ALL: &[&Scenario] = &[
     &failures::OLD,
     &rerun::KILLED,
     &rerun::OLD,
+    &joins::ECDSA,
+    &joins::ROOTLESS,
+    &joins::DUAL_STACK,
     &variants::PHASES,
     &variants::ECDSA,
     &variants::EXTERNAL_CA,
