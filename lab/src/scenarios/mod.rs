@@ -4,6 +4,7 @@ mod checks;
 mod control_planes;
 mod dry_run;
 mod etcd;
+mod external;
 mod failures;
 mod init;
 mod joins;
@@ -35,6 +36,8 @@ pub const ALL: &[&Scenario] = &[
     &joins::ECDSA,
     &joins::ROOTLESS,
     &joins::DUAL_STACK,
+    &external::ETCD,
+    &external::AUTHORITY,
     &variants::PHASES,
     &variants::ECDSA,
     &variants::EXTERNAL_CA,
