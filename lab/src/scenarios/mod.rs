@@ -4,6 +4,7 @@ mod checks;
 mod control_planes;
 mod dry_run;
 mod etcd;
+mod expired;
 mod external;
 mod failures;
 mod init;
@@ -38,6 +39,8 @@ pub const ALL: &[&Scenario] = &[
     &joins::DUAL_STACK,
     &external::ETCD,
     &external::AUTHORITY,
+    &expired::ONE,
+    &expired::TWO,
     &variants::PHASES,
     &variants::ECDSA,
     &variants::EXTERNAL_CA,
