@@ -121,18 +121,21 @@ impl Context<'_> {
         node.start(LIMIT, words().chain([self.ignore().as_str()]))
     }
 
-    /// Waits for a started command, which must succeed, and keeps its output.
-    pub fn finish(&self, node: &Node, running: Running) -> Result<Output> {
+    /// Waits for a started command, whatever its exit status, and keeps its output.
+    pub fn try_finish(&self, node: &Node, running: Running) -> Result<Output> {
         let output = running.finish()?;
         self.keep(node, &output)?;
-        took(output)
+        Ok(output)
+    }
+
+    /// Waits for a started command, which must succeed, and keeps its output.
+    pub fn finish(&self, node: &Node, running: Running) -> Result<Output> {
+        took(self.try_finish(node, running)?)
     }
 
     /// Runs `kubeadm join` with a printed command, whatever its exit status, and keeps its output.
     pub fn try_join(&self, node: &Node, command: &[String], more: &[&str]) -> Result<Output> {
-        let output = self.start_join(node, command, more)?.finish()?;
-        self.keep(node, &output)?;
-        Ok(output)
+        self.try_finish(node, self.start_join(node, command, more)?)
     }
 
     /// Runs `kubeadm join` with a printed command, which must succeed.

@@ -9,6 +9,7 @@ mod external;
 mod failures;
 mod init;
 mod joins;
+mod killed;
 mod mixed;
 mod network;
 mod rerun;
@@ -41,6 +42,8 @@ pub const ALL: &[&Scenario] = &[
     &external::AUTHORITY,
     &expired::ONE,
     &expired::TWO,
+    &killed::WORKER,
+    &killed::CONTROL_PLANE,
     &variants::PHASES,
     &variants::ECDSA,
     &variants::EXTERNAL_CA,

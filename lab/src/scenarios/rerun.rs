@@ -40,10 +40,10 @@ pub(super) const OLD: Scenario = Scenario {
     ..Scenario::PLAIN
 };
 
-/// When to kill: as soon as the node has this.
-struct Point {
-    about: &'static str,
-    script: &'static str,
+/// When to kill: as soon as this script of the node succeeds.
+pub(super) struct Point {
+    pub(super) about: &'static str,
+    pub(super) script: &'static str,
 }
 
 const POINTS: &[Point] = &[
@@ -94,19 +94,28 @@ fn healthy(context: &Context<'_>, grows: &[&str]) -> Result<()> {
 }
 
 fn killed(context: &Context<'_>, point: &Point) -> Result<()> {
-    progress::step(format!("-- kill -9 when {}", point.about));
     let node = context.node("killed")?;
-    let ignore = format!("--ignore-preflight-errors={}", context.kubeadm.ignore(context.release));
-    let first =
-        node.start(Duration::from_secs(120), ["kubeadm", "init", "--config", cluster::CONFIG, &ignore])?;
-    let started = Instant::now();
-    let watch = format!("until {{ {}; }} >/dev/null 2>&1; do sleep 0.02; done", point.script);
-    let reached = node.try_run(Duration::from_secs(60), ["bash", "-c", &watch])?;
-    check("the point to kill at is reached", reached.code == 0, point.about, "not within a minute")?;
-    node.run(["pkill", "-9", "-x", "kubeadm"])?;
-    progress::detail(format!("killed after {:.1} s", started.elapsed().as_secs_f64()));
-    first.finish()?;
+    kill_at(context, &node, &["kubeadm", "init", "--config", cluster::CONFIG, &context.ignore()], point)?;
     context.init(&node, &[])?;
     context.ready(&node)?;
     context.remove(&node)
+}
+
+/// Runs a command of kubeadm and kills it at a point, which must come before its end.
+pub(super) fn kill_at(context: &Context<'_>, node: &Node, words: &[&str], point: &Point) -> Result<()> {
+    progress::step(format!("-- kill -9 when {}", point.about));
+    let started = Instant::now();
+    let running = node.start(Duration::from_secs(120), words)?;
+    // The process is known beforehand: between the point and the kill is no search.
+    let watch = format!(
+        "until pid=$(pidof kubeadm); do sleep 0.005; done
+         until {{ {}; }} > /dev/null 2>&1; do sleep 0.005; done
+         kill -9 $pid",
+        point.script
+    );
+    let reached = node.try_run(Duration::from_secs(60), ["bash", "-c", &watch])?;
+    check("the point to kill at is reached", reached.code == 0, point.about, reached.tail(5))?;
+    progress::detail(format!("killed after {:.1} s", started.elapsed().as_secs_f64()));
+    let left = context.try_finish(node, running)?;
+    check("a killed command", left.code != 0, "no success", left.stdout)
 }
