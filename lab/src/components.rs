@@ -111,6 +111,30 @@ fn build_modules(lab: &Lab, release: &Release, programs: &[&str]) -> Result<()> 
     Ok(())
 }
 
+/// Obtains upstream's suite of checks for a cluster that kubeadm made, and returns its program.
+pub fn suite(lab: &Lab, release: &Release) -> Result<PathBuf> {
+    let program = release.program(lab, "e2e_kubeadm.test");
+    if program.exists() {
+        return Ok(program);
+    }
+    // Its own go.mod, as it needs more modules than the components.
+    let folder = lab.components(release.version).join("e2e_kubeadm");
+    std::fs::create_dir_all(&folder).at("make", &folder)?;
+    progress::during(
+        format!("build upstream's suite of {}, once: 4 to 10 minutes", release.version),
+        || {
+            gomod::write(lab, release, &folder)?;
+            go(lab, "go")
+                .args(["test", "-c", "-trimpath", "-ldflags", "-s -w", "-o"])
+                .args([&program])
+                .args(["k8s.io/kubernetes/test/e2e_kubeadm"])
+                .dir(&folder)
+                .read()
+        },
+    )?;
+    Ok(program)
+}
+
 /// etcd, etcdctl and CoreDNS of today, and the pause program.
 fn build_aux(lab: &Lab) -> Result<()> {
     let tools = [

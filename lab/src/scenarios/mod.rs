@@ -14,6 +14,7 @@ mod mixed;
 mod network;
 mod rerun;
 mod reset;
+mod suite;
 mod upgrade;
 mod variants;
 mod worker;
@@ -44,6 +45,7 @@ pub const ALL: &[&Scenario] = &[
     &expired::TWO,
     &killed::WORKER,
     &killed::CONTROL_PLANE,
+    &suite::SCENARIO,
     &variants::PHASES,
     &variants::ECDSA,
     &variants::EXTERNAL_CA,
