@@ -20,7 +20,8 @@ pub fn init_token(token: &str, ttl: GoDuration) -> Result<BootstrapToken, TokenE
     })
 }
 
-const ALLOWED: [&str; 16] = [
+/// Upstream's list, and `vmodule`: levels of the log are no configuration (quirk 8).
+const ALLOWED: [&str; 17] = [
     "config",
     "ignore-preflight-errors",
     "dry-run",
@@ -35,6 +36,7 @@ const ALLOWED: [&str; 16] = [
     "print-join-command",
     "rootfs",
     "v",
+    "vmodule",
     "log-file",
     "yes",
 ];
@@ -65,7 +67,9 @@ mod tests {
     #[test]
     fn only_flags_that_are_no_configuration_may_be_mixed() {
         assert!(check_mixed(["token", "cri-socket"]).is_ok());
-        assert!(check_mixed(["config", "skip-phases", "skip-token-print", "v", "node-name"]).is_ok());
+        assert!(
+            check_mixed(["config", "skip-phases", "skip-token-print", "v", "vmodule", "node-name"]).is_ok()
+        );
         assert_eq!(
             check_mixed(["token", "config", "apiserver-advertise-address"]).unwrap_err().to_string(),
             "can not mix '--config' with arguments [apiserver-advertise-address token]"

@@ -212,8 +212,8 @@ fn complete_init(
     conclude(validate::init(init, cluster, api, &release), &INIT_KINDS, documents, notices)?;
     for path in write::lost_when_stored(cluster, &release) {
         notices.push(Notice::warning(format!(
-            "the configuration that a cluster of Kubernetes {version} keeps has no field for {path}: its value is used \
-             now, and has to be given again to a later kubeadm"
+            "the configuration that a cluster of Kubernetes {version} keeps has no field for {path}: it is left out \
+             wherever the configuration is written, and has to be given again"
         )));
     }
     Ok(Loaded { config, version, release, components: Vec::new() })

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use jiff::Timestamp;
 
 use crate::certificate::{Certificate, Usage};
-use crate::issue::{CertForm, CertificateRequest, Validity};
+use crate::issue::{CertForm, CertificateRequest};
 use crate::sans::Sans;
 
 /// What differs between releases.
@@ -314,27 +314,21 @@ pub struct KubeconfigSpec {
 }
 
 impl KubeconfigSpec {
-    /// The client certificate of the user. It begins with the authority, as upstream's does in every release.
-    pub fn request(
-        &self,
-        node_name: &str,
-        now: Timestamp,
-        period_seconds: i64,
-        ca: &Certificate,
-    ) -> CertificateRequest {
-        let mut request = client_request(&self.user.of(node_name), &[], now, period_seconds, ca);
+    /// The client certificate of the user.
+    pub fn request(&self, form: CertForm, node_name: &str, dates: Dates<'_>) -> CertificateRequest {
+        let mut request = client_request(&self.user.of(node_name), &[], form, dates);
         request.organizations.extend(self.organization.map(str::to_owned));
         request
     }
 }
 
-/// A client certificate for a user of any name.
+/// A client certificate for a user of any name. It begins as every leaf does; upstream's begin with their authority, which
+/// may be years old (quirk 28).
 pub fn client_request(
     user: &str,
     organizations: &[String],
-    now: Timestamp,
-    period_seconds: i64,
-    ca: &Certificate,
+    form: CertForm,
+    dates: Dates<'_>,
 ) -> CertificateRequest {
     CertificateRequest {
         common_name: user.to_owned(),
@@ -342,7 +336,7 @@ pub fn client_request(
         dns_names: Vec::new(),
         ips: Vec::new(),
         usages: CLIENT.to_vec(),
-        validity: Validity::beginning_with(ca, now, period_seconds),
+        validity: form.validity(dates.now, dates.period_seconds, dates.ca),
     }
 }
 

@@ -40,7 +40,9 @@ impl CertForm {
     /// The validity of an authority, or of a leaf of `ca`, made at `now` for `period_seconds`.
     pub fn validity(&self, now: Timestamp, period_seconds: i64, ca: Option<&Certificate>) -> Validity {
         match (self.back_dated_seconds, ca) {
-            (None, Some(ca)) => Validity::beginning_with(ca, now, period_seconds),
+            (None, Some(ca)) => {
+                Validity { not_before: ca.not_before(), not_after: shifted(now, period_seconds) }
+            }
             (back, _) => Validity {
                 not_before: shifted(now, back.unwrap_or(0).saturating_neg()),
                 not_after: shifted(now, period_seconds),
@@ -61,14 +63,6 @@ pub struct Validity {
     pub not_before: Timestamp,
     /// The last second.
     pub not_after: Timestamp,
-}
-
-impl Validity {
-    /// From the first second of `ca` until `period_seconds` from now, as every release dates the client
-    /// certificates of kubeconfig files.
-    pub fn beginning_with(ca: &Certificate, now: Timestamp, period_seconds: i64) -> Self {
-        Self { not_before: ca.not_before(), not_after: shifted(now, period_seconds) }
-    }
 }
 
 /// What a certificate is to say.

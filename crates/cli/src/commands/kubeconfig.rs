@@ -7,7 +7,7 @@ use kubeadm_config::address::{choose_advertise_address, join_host_port, parse_en
 use kubeadm_config::duration::GoDuration;
 use kubeadm_engine::ports::FileError;
 use kubeadm_engine::spec::ADMIN_CONF;
-use kubeadm_pki::inventory::{CertificateSpec, client_request};
+use kubeadm_pki::inventory::{CertificateSpec, Dates, client_request};
 use kubeadm_pki::kubeconfig::{Cluster, Kubeconfig, KubeconfigForm, User};
 use kubeadm_pki::{Authority, Certificate, Files, issue};
 use kubeadm_release::Release;
@@ -161,7 +161,9 @@ fn with_certificate(
         ))
     })?;
     let started = session.fx.clock.started();
-    let mut request = client_request(name, &flags.list("org"), started, period.seconds(), &ca.certificate);
+    let form = kubeadm_engine::phases::certs::form_of(&Release::newest());
+    let dates = Dates { now: started, period_seconds: period.seconds(), ca: Some(&ca.certificate) };
+    let mut request = client_request(name, &flags.list("org"), form, dates);
     let end = ca.certificate.not_after();
     if end <= started {
         return Err(CommandError::new(format!("the certificate authority has expired on {}", day(end))));
@@ -174,7 +176,6 @@ fn with_certificate(
             .warn(&format!("the certificate is valid until {} only: then its authority ends", day(end)));
     }
     let key = session.fx.keys.generate(known.algorithm()?.unwrap_or_default())?;
-    let form = kubeadm_engine::phases::certs::form_of(&Release::newest());
     let certificate = issue(&request, &key.public_key()?, &ca.certificate, ca_key, form)?;
     Ok(User::with_certificate(&certificate, &key)?)
 }

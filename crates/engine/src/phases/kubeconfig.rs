@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use kubeadm_config::address::{parse_endpoint, parse_port};
-use kubeadm_pki::inventory::{CertificateSpec, Endpoint, KubeconfigSpec, kubeconfigs};
+use kubeadm_pki::inventory::{CertificateSpec, Dates, Endpoint, KubeconfigSpec, kubeconfigs};
 use kubeadm_pki::kubeconfig::{Cluster, Expected, Kubeconfig, KubeconfigForm, User, validate_existing};
 use kubeadm_pki::{Certificate, IssueError, KeyError, issue};
 use kubeadm_release::facts::objects::EmptyKubeconfigLists;
@@ -140,7 +140,8 @@ fn file(spec: &InitSpec, view: View<'_>, name: &'static str) -> Result<Vec<Step>
     })?;
     let key = new_key(spec, view, item.file).map_err(KubeconfigError::Ca)?;
     let failed = |source: KeyError| KubeconfigError::Key { user: user.clone(), source };
-    let request = item.request(spec.node_name(), view.clock.started(), period(spec), &ca.certificate);
+    let dates = Dates { now: view.clock.started(), period_seconds: period(spec), ca: Some(&ca.certificate) };
+    let request = item.request(form(spec), spec.node_name(), dates);
     let public = key.public_key().map_err(failed)?;
     let certificate = issue(&request, &public, &ca.certificate, &ca_key, form(spec))
         .map_err(|source| KubeconfigError::Issue { user: user.clone(), source })?;

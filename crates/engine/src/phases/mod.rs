@@ -437,6 +437,9 @@ pub static INIT: &[Phase<InitSpec>] = &[
 ];
 
 /// The certificates in order of work. cmd/kubeadm/app/phases/certs/certlist.go, 1.37.
+const ETCD_SANS: &str =
+    "Default SANs are the node's name, localhost, the advertise address, 127.0.0.1 and ::1.\n";
+
 static CERTS: &[Phase<InitSpec>] = &[
     leaf(
         "ca",
@@ -444,12 +447,17 @@ static CERTS: &[Phase<InitSpec>] = &[
         CERT,
         certs::plan_ca,
     ),
-    leaf(
-        "apiserver",
-        "Generate the certificate for serving the Kubernetes API",
-        CERT_APISERVER,
-        certs::plan_apiserver,
-    ),
+    Phase {
+        details: "Default SANs are the node's name, kubernetes, kubernetes.default, kubernetes.default.svc, \
+                  kubernetes.default.svc.cluster.local, 10.96.0.1 and the advertise address. Where others are given, \
+                  those of --service-dns-domain and --service-cidr count.\n",
+        ..leaf(
+            "apiserver",
+            "Generate the certificate for serving the Kubernetes API",
+            CERT_APISERVER,
+            certs::plan_apiserver,
+        )
+    },
     leaf(
         "apiserver-kubelet-client",
         "Generate the certificate for the API server to connect to kubelet",
@@ -474,13 +482,19 @@ static CERTS: &[Phase<InitSpec>] = &[
         CERT,
         certs::plan_etcd_ca,
     ),
-    leaf("etcd-server", "Generate the certificate for serving etcd", CERT, certs::plan_etcd_server),
-    leaf(
-        "etcd-peer",
-        "Generate the certificate for etcd nodes to communicate with each other",
-        CERT,
-        certs::plan_etcd_peer,
-    ),
+    Phase {
+        details: ETCD_SANS,
+        ..leaf("etcd-server", "Generate the certificate for serving etcd", CERT, certs::plan_etcd_server)
+    },
+    Phase {
+        details: ETCD_SANS,
+        ..leaf(
+            "etcd-peer",
+            "Generate the certificate for etcd nodes to communicate with each other",
+            CERT,
+            certs::plan_etcd_peer,
+        )
+    },
     leaf(
         "etcd-healthcheck-client",
         "Generate the certificate for liveness probes to healthcheck etcd",

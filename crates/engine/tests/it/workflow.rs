@@ -236,7 +236,9 @@ fn a_second_run_changes_no_file_and_restarts_nothing() {
         let (before, changes) = (shape(&host), host.files.changes().len());
         let bytes = written(&host);
         start_static_pods(&host);
+        let keys = host.keys.made();
         init(&host, &spec).unwrap();
+        assert_eq!(host.keys.made(), keys, "{version}: keys were made for files that are there");
         assert_eq!(host.files.changes()[changes..], [""; 0].map(PathBuf::from), "{version}");
         same(&written(&host), &bytes, version);
         same(&shape(&host).1, &before.1, version);

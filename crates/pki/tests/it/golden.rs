@@ -8,7 +8,9 @@ use base64::Engine as _;
 use der::oid::AssociatedOid;
 use der::{Decode as _, Encode as _};
 use jiff::Timestamp;
-use kubeadm_pki::inventory::{CERTIFICATES, Dates, Endpoint, InventoryFacts, SanInputs, kubeconfigs};
+use kubeadm_pki::inventory::{
+    CERTIFICATES, Dates, Endpoint, InventoryFacts, SanInputs, client_request, kubeconfigs,
+};
 use kubeadm_pki::kubeconfig::{Cluster, Kubeconfig, KubeconfigForm, User};
 use kubeadm_pki::{CertForm, Certificate, KeyAlgorithm, KeySource as _, PrivateKey, issue, self_signed_ca};
 use serde_json::{Map, Value, json};
@@ -194,7 +196,9 @@ fn make_kubeconfigs(case: Case, ca: &Certificate, key: &PrivateKey) -> BTreeMap<
     kubeconfigs(&case.facts)
         .into_iter()
         .map(|spec| {
-            let request = spec.request("cp1", now(), case.leaf_days * DAY, ca);
+            let dates = Dates { now: now(), period_seconds: case.leaf_days * DAY, ca: Some(ca) };
+            let request = spec.request(case.form, "cp1", dates);
+            // An authority made in the same run begins as its leaves do.
             assert_eq!(request.validity.not_before, ca.not_before());
             let certificate = issue(&request, &key.public_key().unwrap(), ca, key, case.form).unwrap();
             let server = match spec.endpoint {
@@ -375,6 +379,9 @@ fn dates_and_serials_follow_the_form() {
         let request = crate::support::request("leaf", form.validity(late, DAY, Some(&ca)));
         let leaf = issue(&request, &key.public_key().unwrap(), &ca, &key, form).unwrap();
         assert_eq!(leaf.not_before(), leaf_start);
+        // So do the clients of kubeconfig files, however old their authority is.
+        let dates = Dates { now: late, period_seconds: DAY, ca: Some(&ca) };
+        assert_eq!(client_request("user", &[], form, dates).validity.not_before, leaf_start);
         assert_eq!(leaf.not_after(), late + jiff::SignedDuration::from_secs(DAY));
         assert_ne!(leaf.serial(), [0]);
         assert!(leaf.serial().len() <= 8);
