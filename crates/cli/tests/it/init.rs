@@ -158,6 +158,29 @@ fn deprecated_flags_work_and_say_so() {
     assert!(manifest.contains("--audit-log-path=/a\n") && manifest.contains("--v=4\n"), "{manifest}");
 }
 
+/// Of a join without its cluster.
+#[test]
+fn a_dry_run_of_join_needs_no_cluster_and_writes_into_its_folder_only() {
+    let mut env = dry();
+    let folder = env.path("joined");
+    env.set("KUBEADM_JOIN_DRYRUN_DIR", folder.to_str().unwrap());
+    let line = "join 127.0.0.1:1 --token abcdef.0123456789abcdef --discovery-token-unsafe-skip-ca-verification \
+                --cri-socket unix:///nowhere.sock --node-name W1 --ignore-preflight-errors all";
+    let ran = env.line(&format!("{line} --dry-run"));
+    let warning = "going on with what https://127.0.0.1:1 would have by default";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    let out = ran.ok();
+    assert!(
+        out.contains(&format!(
+            "[dryrun] Wrote certificates and kubeconfig files to the {folder:?} directory"
+        )),
+        "{out}"
+    );
+    for name in ["bootstrap-kubelet.conf", "config.yaml", "instance-config.yaml", "kubeadm-flags.env"] {
+        assert!(folder.join(name).exists(), "{name}");
+    }
+}
+
 #[test]
 fn failed_checks_are_listed_before_the_error() {
     let env = TestEnv::new();

@@ -1,7 +1,9 @@
 //! The list of `init`'s checks: which of them a release has, and in which order, is a fact of the release.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use kubeadm_config::address::parse_ip;
 use kubeadm_release::facts::preflight::{Check as Fact, Program};
 
 use super::own::{BOOTSTRAP_CONF, Own};
@@ -34,7 +36,7 @@ enum Kind {
     JoinedKubeletPort,
     EtcdPort(u16),
     Manifest(&'static str),
-    Proxy,
+    Proxy(String),
     ProxyCidr(String),
     Cri,
     DockerRuns,
@@ -85,7 +87,7 @@ impl Check {
             }
             Kind::EtcdPort(port) => etcd::port(spec, view, *port),
             Kind::Manifest(component) => paths::manifest_available(spec, view, component),
-            Kind::Proxy => network::proxy(spec, view),
+            Kind::Proxy(host) => network::proxy(host, view),
             Kind::ProxyCidr(cidr) => network::proxy_cidr(cidr, view),
             Kind::Cri => runtime::cri(view).await,
             Kind::DockerRuns => runtime::docker_running(view).await,
@@ -130,16 +132,30 @@ const JOIN: &[Fact] = &[
     Fact::IpvsModules,
 ];
 
-/// The checks of `join` for a node whose cluster is not known yet, in the release's order.
-pub fn join(spec: &InitSpec) -> Vec<Check> {
-    let all = spec.release.preflight.init.iter();
-    let checks = all.filter(|fact| JOIN.contains(fact)).flat_map(|fact| of(*fact, spec));
-    checks
+/// The checks of `join` for a node whose cluster is not known yet, in the release's order. With a token the host of the
+/// API server is known: the way to it is looked at too.
+pub fn join(spec: &InitSpec, server: Option<&str>) -> Vec<Check> {
+    let all = &spec.release.preflight.init;
+    let common = all.iter().filter(|fact| JOIN.contains(fact)).flat_map(|fact| of(*fact, spec));
+    let mut checks: Vec<Check> = common
         .map(|check| match check.kind {
             Kind::KubeletPort => Check { kind: Kind::JoinedKubeletPort, ..check },
             _ => check,
         })
-        .collect()
+        .collect();
+    if let Some(host) = server {
+        checks.push(Check::new("HTTPProxy", Kind::Proxy(host.to_owned())));
+        let by_family = all.contains(&Fact::ForwardingByFamily);
+        match parse_ip(host) {
+            Some(IpAddr::V4(_)) if by_family => checks.push(switched_on(network::IPV4_FORWARD)),
+            Some(IpAddr::V6(_)) if by_family => checks.push(switched_on(network::IPV6_FORWARD)),
+            Some(IpAddr::V6(_)) => {
+                checks.extend([switched_on(BRIDGE_IPV6), switched_on(network::IPV6_FORWARD)]);
+            }
+            _ => {}
+        }
+    }
+    checks
 }
 
 fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
@@ -169,7 +185,7 @@ fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
                 Check::new(id, Kind::Manifest(component))
             })
             .into(),
-        Fact::HttpProxy => one("HTTPProxy", Kind::Proxy),
+        Fact::HttpProxy => one("HTTPProxy", Kind::Proxy(spec.advertise_address.to_string())),
         Fact::HttpProxyCidr => {
             let networking = &spec.cluster.networking;
             [&networking.service_subnet, &networking.pod_subnet]

@@ -59,12 +59,12 @@ fn is_process_of(owner: &str, component: &str) -> bool {
     name == component.get(..15).unwrap_or(component) || name == "hyperkube"
 }
 
-pub(super) fn proxy(spec: &InitSpec, view: View<'_>) -> Outcome {
-    let host = spec.advertise_address.to_string();
-    let url = if spec.advertise_address.is_ipv6() {
-        format!("https://{}", join_host_port(&host, 1234))
-    } else {
-        format!("https://{host}")
+/// Whether an API server's host is reached through a proxy.
+pub(super) fn proxy(host: &str, view: View<'_>) -> Outcome {
+    let url = match host.contains(':') {
+        // An IPv6 address. The port is upstream's.
+        true => format!("https://{}", join_host_port(host, 1234)),
+        false => format!("https://{host}"),
     };
     match view.net.proxy_for(&url) {
         None => Outcome::good(),

@@ -75,6 +75,37 @@ const OLD_COMMON: &str = "FileContent--proc-sys-net-bridge-bridge-nf-call-iptabl
     FileExisting-nsenter FileExisting-ebtables FileExisting-ethtool FileExisting-socat FileExisting-tc \
     FileExisting-touch SystemVerification Hostname KubeletVersion Service-Kubelet Port-10250";
 
+/// The checks of a worker by upstream's names, apart from the files of an earlier join: those are judged once the
+/// cluster is known.
+#[test]
+fn joining_nodes_have_the_recorded_checks() {
+    let names = |version: &str, server: Option<&str>| {
+        let checks = checks::join(&wish::init(version, ""), server);
+        checks.into_iter().map(|c| c.id).collect::<Vec<_>>().join(" ")
+    };
+    let common = "IsPrivilegedUser CRI ContainerRuntimeVersion Swap FileExisting-losetup FileExisting-mount \
+        FileExisting-cp SystemVerification Hostname KubeletVersion Service-kubelet Port-10250";
+    assert_eq!(names(NEW, None), common);
+    assert_eq!(names(NEW, Some("api.example.com")), format!("{common} HTTPProxy"));
+    let v4 = "FileContent--proc-sys-net-ipv4-ip_forward";
+    let v6 = "FileContent--proc-sys-net-ipv6-conf-default-forwarding";
+    assert_eq!(names(NEW, Some("192.0.2.10")), format!("{common} HTTPProxy {v4}"));
+    assert_eq!(names(NEW, Some("2001:db8::1")), format!("{common} HTTPProxy {v6}"));
+    let common = format!("IsPrivilegedUser CRI {OLD_COMMON}");
+    assert_eq!(names(OLD, Some("192.0.2.10")), format!("{common} HTTPProxy"));
+    let bridge = "FileContent--proc-sys-net-bridge-bridge-nf-call-ip6tables";
+    assert_eq!(names(OLD, Some("2001:db8::1")), format!("{common} HTTPProxy {bridge} {v6}"));
+
+    let host = host(NEW);
+    host.machine.set(|state| state.proxy = Some("http://proxy:3128".into()));
+    let spec = wish::init(NEW, "");
+    let proxy = checks::join(&spec, Some("2001:db8::1")).into_iter().find(|c| c.id == "HTTPProxy").unwrap();
+    doubtful(
+        &block_on(proxy.run(&spec, host.view())),
+        "Connection to \"https://[2001:db8::1]:1234\" uses proxy \"http://proxy:3128\". If that is not intended, adjust your proxy settings",
+    );
+}
+
 #[track_caller]
 fn names_are(spec: &InitSpec, expected: &str) {
     let names: Vec<String> = checks::init(spec).into_iter().map(|c| c.id).collect();

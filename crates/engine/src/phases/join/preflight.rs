@@ -1,6 +1,7 @@
 //! `preflight` of `join`: the machine, then the cluster, then what of an earlier join is there.
 
 use futures::future::BoxFuture;
+use kubeadm_config::address;
 
 use crate::join::JoinSpec;
 use crate::phases::PhaseError;
@@ -12,7 +13,9 @@ use crate::preflight::{self, Report};
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
-        let checks = preflight::checks::join(&spec.alone);
+        let server = spec.join.discovery.bootstrap_token.as_ref().map(|t| t.api_server_endpoint.as_str());
+        let server = server.and_then(|endpoint| Some(address::parse_endpoint(endpoint).ok()?.0));
+        let checks = preflight::checks::join(&spec.alone, server);
         let found = preflight::run(&checks, &spec.alone, &spec.alone.ignored, view).await;
         let mut steps = preflight::headed(found).map_err(PhaseError::Preflight)?;
         let (joined, said) = spec.joined(view).await?;
