@@ -62,6 +62,27 @@ fn levels_show_causes_instead_of_the_hint() {
 }
 
 #[test]
+fn levels_say_more_of_what_is_done() {
+    let env = TestEnv::new();
+    let stderr = |flags: &str| {
+        let line = format!(
+            "init phase certs sa --kubernetes-version v1.37.2 --cert-dir {}",
+            env.path("pki").display()
+        );
+        let ran = env.line(&format!("{line} {flags}"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stderr
+    };
+    let planning = "] planning phase=\"certs/sa\"\n";
+    assert_eq!(stderr(""), "");
+    for flags in ["-v1", "-v 1", "--v=4", "--vmodule run=1", "--vmodule other=0,r?n=2"] {
+        let text = stderr(flags);
+        assert!(text.starts_with('I') && text.contains(planning), "{flags}: {text}");
+    }
+    assert!(!stderr("-v1 --vmodule run=0").contains(planning));
+}
+
+#[test]
 fn version_in_every_format() {
     let env = TestEnv::new();
     assert_eq!(env.line("version -oshort").ok(), "v1.37.2\n");
