@@ -9,7 +9,7 @@ use futures::executor::block_on;
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::INIT;
 use kubeadm_engine::ports::{ApiError, Clock, WriteApi};
-use kubeadm_engine::resource::{CONFIG_MAPS, DEPLOYMENTS, SECRETS};
+use kubeadm_engine::resource::{CONFIG_MAPS, DEPLOYMENTS, NODES, SECRETS};
 use kubeadm_engine::run::Context;
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::{Certificate, CertificateKey};
@@ -17,6 +17,7 @@ use kubeadm_testkit::MemoryHost;
 use serde_json::{Value, json};
 
 use crate::objects::{Case, RECORDED};
+use crate::wish;
 
 /// The spec of a recorded case of the newest minor, for a real run.
 fn recorded(name: &str) -> InitSpec {
@@ -240,4 +241,52 @@ fn a_corefile_that_is_not_understood_keeps_its_coredns() {
         warned.contains("the CoreDNS Configuration was not migrated: line 2 of the Corefile uses a snippet"),
         "{warned}"
     );
+}
+
+/// The phase alone, within a second.
+fn try_phase(spec: &InitSpec, host: &MemoryHost, phase: &str) -> Result<(), String> {
+    let context = Context { api_limit: Duration::from_secs(1), ..spec.context() };
+    let only = Selection::Only { path: phase.into(), skip: Vec::new() };
+    let outcome = block_on(kubeadm_engine::run::run(INIT, &only, spec, &context, &host.effects()));
+    outcome.map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_node_that_never_registers_is_not_marked_with_success() {
+    let (host, spec) = (MemoryHost::default(), wish::init("v1.37.2", ""));
+    let error = try_phase(&spec, &host, "mark-control-plane").unwrap_err();
+    assert!(error.contains("node \"cp1\" has not registered"), "{error}");
+    let unnamed = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp1"}});
+    block_on(host.cluster.create(NODES, &unnamed)).unwrap();
+    let error = try_phase(&spec, &host, "mark-control-plane").unwrap_err();
+    assert!(error.contains("node \"cp1\" has no label kubernetes.io/hostname"), "{error}");
+}
+
+#[test]
+fn the_kubelet_is_asked_at_the_port_that_a_patch_gave_it() {
+    let mut spec = wish::init("v1.37.2", "");
+    spec.patches = Some("/p".into());
+    let host = MemoryHost::default();
+    host.files.put("/p/kubeletconfiguration.yaml", "healthzPort: 10555", 0o644);
+    run(&spec, &host, &["certs", "kubeconfig", "etcd", "control-plane", "kubelet-start"]);
+    host.machine.set(|state| state.refuse("http://127.0.0.1:10248/healthz"));
+    try_phase(&spec, &host, "wait-control-plane").unwrap();
+    let asked = "[kubelet-check] Waiting for a healthy kubelet at http://127.0.0.1:10555/healthz.";
+    assert!(host.output.said().iter().any(|line| line.starts_with(asked)), "{:?}", host.output.said());
+}
+
+#[test]
+fn a_certificate_key_is_shown_only_when_something_was_sealed_with_it() {
+    let key = CertificateKey::generate().unwrap().reveal().to_string();
+    let mut spec = wish::init("v1.37.2", "controlPlaneEndpoint: api.example.com:6443\n");
+    spec.certificate_key = Some(key.clone());
+    for upload in [false, true] {
+        spec.upload_certs = upload;
+        let host = MemoryHost::default();
+        run(&spec, &host, &["certs", "kubeconfig", "upload-certs", "bootstrap-token", "show-join-command"]);
+        let said = host.output.said().join("\n");
+        let text = &said[said.find("\nYour Kubernetes control-plane").unwrap()..];
+        assert!(text.contains("--control-plane "), "{text}");
+        assert_eq!(text.contains(&key), upload, "{text}");
+    }
 }
