@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::executor::block_on;
+use kubeadm_config::types::{FileDiscovery, SecretText};
 use kubeadm_engine::discovery::DiscoveryError;
 use kubeadm_engine::dryrun;
 use kubeadm_engine::join::{JoinSpec, JoinedError};
@@ -15,6 +16,7 @@ use kubeadm_engine::phases::{INIT, PhaseError};
 use kubeadm_engine::ports::{ApiError, Clock, Files, WriteApi};
 use kubeadm_engine::resource::{CONFIG_MAPS, NODES, SECRETS};
 use kubeadm_engine::run::{self, RunError};
+use kubeadm_pki::kubeconfig::Kubeconfig;
 use kubeadm_pki::{Certificate, jws};
 use kubeadm_testkit::{MemoryCluster, MemoryHost};
 use serde_json::json;
@@ -116,6 +118,60 @@ fn each_reason_for_distrust_has_its_own_error() {
     for path in [CA, KUBELET_CONF, BOOTSTRAP_CONF] {
         assert!(!host.files.exists(path.as_ref()), "{path} was written");
     }
+}
+
+/// Discovery by the file `/disk/cluster.conf`; `user` continues it.
+fn join_by_file(host: &MemoryHost, authority: &str, user: &str, token: &str) -> Result<(), RunError> {
+    host.files.put("/disk/authority.crt", authority, 0o644);
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+         clusters: [{{name: k, cluster: {{server: 'https://api.example.com:6443', certificate-authority: authority.crt}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n{user}"
+    );
+    host.files.put("/disk/cluster.conf", text, 0o600);
+    let mut spec = wish::join(VERSION, TOKEN, &["sha256:00".into()]);
+    spec.join.discovery.bootstrap_token = None;
+    spec.join.discovery.file = Some(FileDiscovery { kube_config_path: "/disk/cluster.conf".into() });
+    spec.join.discovery.tls_bootstrap_token = SecretText(token.into());
+    run_phases(host, &spec, &["kubelet-wait-bootstrap"])
+}
+
+#[test]
+fn a_file_is_trusted_by_itself_and_its_cluster_is_asked() {
+    let (cluster, _) = cluster();
+    let authority = {
+        let info = cluster.object(CONFIG_MAPS, "kube-public", "cluster-info").unwrap();
+        let text = info["data"]["kubeconfig"].as_str().unwrap().to_owned();
+        let config = Kubeconfig::parse(&text, "cluster-info").unwrap();
+        config.clusters[0].cluster.authorities().unwrap()[0].to_pem()
+    };
+    let host = machine(&cluster);
+    let error = discovery(join_by_file(&host, &authority, "", "").unwrap_err());
+    assert!(matches!(error, DiscoveryError::NoCredentials), "{error}");
+    join_by_file(&host, &authority, "", TOKEN).unwrap();
+    let kubeconfig = host.files.text(BOOTSTRAP_CONF).unwrap();
+    assert!(kubeconfig.contains(TOKEN) && !kubeconfig.contains("authority.crt"), "{kubeconfig}");
+    let host = machine(&cluster);
+    join_by_file(&host, &authority, "users: [{name: u, user: {token: of-the-file}}]\n", "").unwrap();
+    assert!(host.files.text(BOOTSTRAP_CONF).unwrap().contains("of-the-file"));
+    assert_eq!(host.files.text(CA).unwrap(), authority);
+
+    let failed = |error: ApiError| {
+        let host = machine(&cluster);
+        let start = host.machine.elapsed();
+        cluster.refuse(CONFIG_MAPS, error);
+        let error = discovery(join_by_file(&host, &authority, "", TOKEN).unwrap_err());
+        assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()));
+        (error, (host.machine.elapsed() - start).as_secs())
+    };
+    let (error, took) = failed(ApiError::UnknownHost("no such host".into()));
+    assert!(matches!(error, DiscoveryError::UnknownHost { .. }) && took < 15, "{error} after {took} s");
+    let (error, took) = failed(ApiError::Untrusted("unknown issuer".into()));
+    assert!(matches!(error, DiscoveryError::Untrusted { .. }) && took < 2, "{error} after {took} s");
+    let (error, took) = failed(ApiError::NotFound("404 page not found".into()));
+    assert!(matches!(error, DiscoveryError::File { .. }) && took < 2, "{error} after {took} s");
+    let (error, took) = failed(ApiError::Unreachable("connection refused".into()));
+    assert!(matches!(error, DiscoveryError::NoAnswer { .. }) && took >= 300, "{error} after {took} s");
 }
 
 const FOLDER: &str = "/tmp/dry";
