@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kubeadm_config::components::{self, ComponentConfigs};
 use kubeadm_config::error::{ConfigError, Notice};
 use kubeadm_config::load::{InitConfig, Loaded, Options, Source, init_from_flags, load_init};
-use kubeadm_config::types::{BootstrapToken, ClusterConfiguration, EncryptionAlgorithm, Patches};
+use kubeadm_config::types::{BootstrapToken, ClusterConfiguration, Patches};
 use kubeadm_config::{address, validate};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::{INIT, external_ca};
@@ -14,7 +14,7 @@ use kubeadm_engine::ports::{Access, Effects};
 use kubeadm_engine::run::Executor;
 use kubeadm_engine::spec::{ADMIN_CONF, Ignored, InitSpec, KUBERNETES, Layout};
 use kubeadm_engine::unsupported;
-use kubeadm_pki::{CertificateKey, KeyAlgorithm};
+use kubeadm_pki::CertificateKey;
 
 use crate::error::CommandError;
 use crate::parse::Call;
@@ -182,11 +182,13 @@ fn complete(
     let kubeconfig = if flags.given("kubeconfig") { flags.text("kubeconfig") } else { ADMIN_CONF.into() };
     let administrators_own = kubeconfig == ADMIN_CONF;
     let mut spec = InitSpec {
-        algorithm: algorithm(&cluster.encryption_algorithm),
+        // A name that is none was refused by validation.
+        algorithm: cluster.encryption_algorithm.parse().unwrap_or_default(),
         access: Access::new(kubeconfig),
         binds_admin: administrators_own,
         external_ca: external.ca,
         external_front_proxy_ca: external.front_proxy,
+        joins: false,
         upload_certs,
         certificate_key,
         certificate_key_given: given_key.is_some(),
@@ -254,19 +256,9 @@ pub(crate) fn dry_run_folder(
 }
 
 /// `*_proxy` in any case, sorted by name.
-fn proxy_env(fx: &Effects) -> Vec<(String, String)> {
+/// The proxy settings of this process, which the components get too.
+pub(crate) fn proxy_env(fx: &Effects) -> Vec<(String, String)> {
     let proxies =
         fx.system.env().iter().filter(|(k, v)| k.to_lowercase().ends_with("_proxy") && !v.is_empty());
     proxies.map(|(k, v)| (k.clone(), v.clone())).collect()
-}
-
-fn algorithm(name: &str) -> KeyAlgorithm {
-    // Validated before.
-    match EncryptionAlgorithm::parse(name).unwrap_or_default() {
-        EncryptionAlgorithm::EcdsaP256 => KeyAlgorithm::EcdsaP256,
-        EncryptionAlgorithm::EcdsaP384 => KeyAlgorithm::EcdsaP384,
-        EncryptionAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
-        EncryptionAlgorithm::Rsa3072 => KeyAlgorithm::Rsa3072,
-        EncryptionAlgorithm::Rsa4096 => KeyAlgorithm::Rsa4096,
-    }
 }

@@ -5,8 +5,8 @@ use kubeadm_config::error::Notice;
 use kubeadm_config::load::InitConfig;
 use kubeadm_config::token::BootstrapTokenString;
 use kubeadm_config::types::{
-    Arg, BootstrapToken, BootstrapTokenDiscovery, FileDiscovery, InitConfiguration, JoinConfiguration,
-    SecretText,
+    ApiEndpoint, Arg, BootstrapToken, BootstrapTokenDiscovery, FileDiscovery, InitConfiguration,
+    JoinConfiguration, JoinControlPlane, SecretText,
 };
 use kubeadm_config::{features, version};
 use kubeadm_release::{Reference, Release, Version};
@@ -107,7 +107,7 @@ pub(crate) fn token_to_create(call: &Call<'_>) -> Result<BootstrapToken, Command
 }
 
 /// The configuration that the flags of `join` or its phases describe; `endpoint` is the word after them.
-pub(crate) fn join(flags: &Values, endpoint: Option<&str>) -> JoinConfiguration {
+pub(crate) fn join(flags: &Values, endpoint: Option<&str>, control_plane: bool) -> JoinConfiguration {
     let text = |name: &str| if flags.given(name) { flags.text(name) } else { String::new() };
     let given = |name: &str| flags.given(name) && flags.bool(name);
     let or = |first: String, second: String| if first.is_empty() { second } else { first };
@@ -115,6 +115,14 @@ pub(crate) fn join(flags: &Values, endpoint: Option<&str>) -> JoinConfiguration 
     config.node_registration.name = text("node-name");
     config.node_registration.cri_socket = text("cri-socket");
     config.dry_run = given("dry-run");
+    config.control_plane = control_plane.then(|| {
+        let mut local_api_endpoint =
+            ApiEndpoint { advertise_address: text("apiserver-advertise-address"), ..ApiEndpoint::default() };
+        if flags.given("apiserver-bind-port") {
+            local_api_endpoint.bind_port = flags.int("apiserver-bind-port");
+        }
+        JoinControlPlane { local_api_endpoint, certificate_key: SecretText(text("certificate-key")) }
+    });
     config.discovery.tls_bootstrap_token = SecretText(or(text("tls-bootstrap-token"), text("token")));
     let file = text("discovery-file");
     config.discovery.file = (!file.is_empty()).then_some(FileDiscovery { kube_config_path: file });

@@ -57,22 +57,22 @@ const KNOWN: &[(&str, &str, &str)] = &[
     (
         "address already in use",
         "cannot listen: the address is already in use",
-        "stop what listens there (`ss -ltnp`), or choose another port, and run init again",
+        "stop what listens there (`ss -ltnp`), or choose another port, and run kubeadm again",
     ),
     (
         "unknown flag:",
         "was given a flag it does not know",
-        "correct the component's extraArgs (or patch) in the kubeadm configuration and run init again",
+        "correct the component's extraArgs (or patch) in the kubeadm configuration and run kubeadm again",
     ),
     (
         "invalid argument",
         "was given a flag value it refuses",
-        "correct the component's extraArgs (or patch) in the kubeadm configuration and run init again",
+        "correct the component's extraArgs (or patch) in the kubeadm configuration and run kubeadm again",
     ),
     (
         "permission denied",
         "may not open a file or directory",
-        "check owner and mode of the path in the log, then run init again",
+        "check owner and mode of the path in the log, then run kubeadm again",
     ),
     (
         "expected cgroupsPath to be of format",
@@ -102,7 +102,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     (
         "failed to load kubelet config file",
         "cannot read its configuration",
-        "correct the KubeletConfiguration and run init again",
+        "correct the KubeletConfiguration and run kubeadm again",
     ),
 ];
 
@@ -123,19 +123,19 @@ pub async fn kubelet(view: View<'_>, since: Duration) -> Vec<Finding> {
     let (state, advice) = match state {
         ServiceState::Running | ServiceState::Unknown => return Vec::new(),
         ServiceState::Missing => {
-            ("is not installed as a service", "install the kubelet package and run init again")
+            ("is not installed as a service", "install the kubelet package and run kubeadm again")
         }
         ServiceState::Masked => {
-            ("is masked and cannot start", "run `systemctl unmask kubelet` and run init again")
+            ("is masked and cannot start", "run `systemctl unmask kubelet` and run kubeadm again")
         }
         ServiceState::Stopped => {
-            ("is stopped", "find out what stops it (`systemctl status kubelet`) and run init again")
+            ("is stopped", "find out what stops it (`systemctl status kubelet`) and run kubeadm again")
         }
         ServiceState::Failing { detail } => {
             let journal = view.services.journal("kubelet", JOURNAL_LINES).await;
             let log = telling(&journal);
             let (meaning, advice) = known(&log)
-                .map_or(("keeps failing", "correct what its log says and run init again"), |(m, a, _)| {
+                .map_or(("keeps failing", "correct what its log says and run kubeadm again"), |(m, a, _)| {
                     (m, a)
                 });
             return vec![Finding {
@@ -216,7 +216,7 @@ impl Watch {
                         subject: "container runtime".into(),
                         state: format!("does not answer: {error}"),
                         log: Vec::new(),
-                        advice: "start it (`systemctl status containerd`) and run init again".into(),
+                        advice: "start it (`systemctl status containerd`) and run kubeadm again".into(),
                     });
                 }
                 Vec::new()
@@ -280,7 +280,7 @@ impl Watch {
             reason => format!(", {reason}"),
         };
         let (meaning, advice) = known(&shown)
-            .map_or((String::new(), "correct what its log says and run init again"), |(m, a, _)| {
+            .map_or((String::new(), "correct what its log says and run kubeadm again"), |(m, a, _)| {
                 (format!("{m}; "), a)
             });
         Some(Finding {
@@ -316,8 +316,9 @@ async fn absent(
             subject: component.into(),
             state: format!("has no container: its image {image} is not there and cannot be pulled"),
             log: lines.into_iter().rev().take(1).collect(),
-            advice: "correct the image (imageRepository, imageTag, patches) or load it, then run init again"
-                .into(),
+            advice:
+                "correct the image (imageRepository, imageTag, patches) or load it, then run kubeadm again"
+                    .into(),
         });
     }
     let sandbox: Vec<String> = journal

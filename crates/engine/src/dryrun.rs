@@ -318,11 +318,14 @@ type Silent = Arc<Mutex<HashSet<Access>>>;
 
 impl DryCluster {
     fn client(&self, access: &Access) -> DryApi {
-        // A kubeconfig that only the plan has written cannot lead to a cluster: then there is nothing to ask.
-        let there = access.kubeconfig.file().is_none_or(|file| self.real_files.exists(file));
-        let real = there.then(|| self.real.reader(access));
-        let (output, objects, silent) = (self.output.clone(), self.objects.clone(), self.silent.clone());
-        DryApi { real, access: access.clone(), output, objects, silent }
+        DryApi {
+            real: self.real.reader(access),
+            files: self.real_files.clone(),
+            access: access.clone(),
+            output: self.output.clone(),
+            objects: self.objects.clone(),
+            silent: self.silent.clone(),
+        }
     }
 }
 
@@ -339,7 +342,8 @@ impl WriteCluster for DryCluster {
 }
 
 struct DryApi {
-    real: Option<Arc<dyn Api>>,
+    real: Arc<dyn Api>,
+    files: Arc<dyn WriteFiles>,
     access: Access,
     output: Arc<dyn Output>,
     objects: Objects,
@@ -347,9 +351,10 @@ struct DryApi {
 }
 
 impl DryApi {
-    /// The cluster, unless there is none that answers.
+    /// The cluster, unless there is none that answers. A kubeconfig that only the plan has written leads to none.
     fn real(&self) -> Option<&dyn Api> {
-        self.real.as_deref().filter(|_| !lock(&self.silent).contains(&self.access))
+        let there = self.access.kubeconfig.file().is_none_or(|file| self.files.exists(file));
+        (there && !lock(&self.silent).contains(&self.access)).then_some(&*self.real)
     }
 
     /// What the cluster answered. Without an answer it counts as empty, and that is said; but a stranger that answers in

@@ -15,12 +15,13 @@ use kubeadm_config::load::{InitConfig, Loaded};
 use kubeadm_config::types::{InitConfiguration, JoinConfiguration};
 use kubeadm_config::{address, stored as stored_config};
 use kubeadm_pki::kubeconfig::{Cluster, User};
-use kubeadm_pki::{Certificate, CertificateError, KeyAlgorithm};
+use kubeadm_pki::{Certificate, CertificateError};
 use kubeadm_release::{Release, Version};
 
 use crate::discovery::{self, Discovered, DiscoveryError};
+use crate::phases::external_ca;
 use crate::plan::Step;
-use crate::ports::{Access, KubeconfigSource, View};
+use crate::ports::{Access, FileError, Files, KubeconfigSource, View};
 use crate::run::Context;
 use crate::spec::{Ignored, InitSpec, KUBERNETES, Layout};
 use crate::stored::{self, StoredError};
@@ -64,15 +65,41 @@ pub struct Joined {
     pub node: InitSpec,
 }
 
+impl Joined {
+    /// The credentials of the bootstrap.
+    pub fn access(&self) -> Access {
+        Access::new(KubeconfigSource::text(self.discovered.kubeconfig(&self.node.cluster.cluster_name)))
+    }
+
+    /// Whether the cluster answered. A dry run goes on without one, and then knows nothing of its authorities and members.
+    pub fn seen(&self) -> bool {
+        !self.authorities.is_empty()
+    }
+
+    /// This node as a control plane: what is on it by now tells which authorities are external.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn control_plane(&self, files: &dyn Files) -> Result<InitSpec, FileError> {
+        let external = external_ca::detect(&self.node.layout, files)?;
+        let (external_ca, external_front_proxy_ca) = (external.ca, external.front_proxy);
+        Ok(InitSpec { external_ca, external_front_proxy_ca, ..self.node.clone() })
+    }
+}
+
 /// What does not depend on the cluster.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Checks whose errors are warnings.
     pub ignored: Ignored,
+    /// Whether the node becomes one of the control plane.
+    pub control_plane: bool,
     /// Directory of patches.
     pub patches: Option<PathBuf>,
     /// The folder of a dry run.
     pub landing: Option<PathBuf>,
+    /// `*_proxy` variables for the containers of a control plane.
+    pub proxy_env: Vec<(String, String)>,
     /// Version of this kubeadm.
     pub kubeadm_version: Version,
 }
@@ -96,6 +123,11 @@ impl JoinSpec {
     /// The file that the kubelet writes once it has a certificate of its own.
     pub fn kubelet_conf(&self) -> PathBuf {
         Path::new(KUBERNETES).join("kubelet.conf")
+    }
+
+    /// Whether this node gets a member of etcd, as far as the cluster is known.
+    pub fn adds_etcd_member(&self) -> bool {
+        self.join.control_plane.is_some() && self.joined.get().is_none_or(|joined| joined.node.local_etcd())
     }
 
     /// The cluster, and what there is to say when it was only now found.
@@ -187,6 +219,13 @@ fn init_of(join: &JoinConfiguration) -> InitConfiguration {
 fn node(loaded: Loaded<InitConfig>, settings: &Settings, notices: &mut Vec<Notice>) -> InitSpec {
     let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
     let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
+    let own = |file: &str| Path::new(KUBERNETES).join(file);
+    // An administrator's file is made on a control plane, before anything needs it. A dry run makes it in its folder.
+    let kubeconfig = match (settings.control_plane, &settings.landing) {
+        (false, _) => own("kubelet.conf"),
+        (true, None) => own("admin.conf"),
+        (true, Some(landing)) => landing.join("admin.conf"),
+    };
     // A worker advertises nothing, and needs no address of its own.
     let advertise_address = address::parse_ip(&init.local_api_endpoint.advertise_address)
         .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
@@ -196,11 +235,13 @@ fn node(loaded: Loaded<InitConfig>, settings: &Settings, notices: &mut Vec<Notic
             kubeconfigs: KUBERNETES.into(),
             landing: settings.landing.clone(),
         },
-        algorithm: KeyAlgorithm::Rsa2048,
-        access: Access::new(Path::new(KUBERNETES).join("kubelet.conf")),
+        // A name that is none was refused when the configuration was loaded.
+        algorithm: cluster.encryption_algorithm.parse().unwrap_or_default(),
+        access: Access::new(kubeconfig),
         binds_admin: false,
         external_ca: false,
         external_front_proxy_ca: false,
+        joins: true,
         upload_certs: false,
         certificate_key: None,
         certificate_key_given: false,
@@ -208,7 +249,7 @@ fn node(loaded: Loaded<InitConfig>, settings: &Settings, notices: &mut Vec<Notic
         skip_token_print: false,
         ignored: settings.ignored.clone(),
         patches: settings.patches.clone(),
-        proxy_env: Vec::new(),
+        proxy_env: settings.proxy_env.clone(),
         kubeadm_version: settings.kubeadm_version.clone(),
         release,
         version,

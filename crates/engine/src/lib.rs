@@ -22,6 +22,7 @@ pub mod phases;
 pub mod plan;
 pub mod ports;
 pub mod preflight;
+mod queue;
 pub mod renewal;
 pub mod reset;
 pub mod resource;

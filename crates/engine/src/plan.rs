@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ports::{EtcdAccess, Member, NewFile, Owner, UnmountFlag};
+use crate::ports::{Access, EtcdAccess, Member, NewFile, Owner, UnmountFlag};
 use crate::resource::Resource;
 
 /// A line for the user.
@@ -191,6 +191,15 @@ pub enum Action {
     },
     /// Takes a member out of etcd, through the others.
     RemoveEtcdMember(RemoveEtcdMember),
+    /// Waits for this node's turn among the control planes that join.
+    EnterQueue {
+        /// Name of the node.
+        node: String,
+    },
+    /// Lets the next one of them in.
+    LeaveQueue,
+    /// Makes this node a member of etcd, its manifest included.
+    JoinEtcd(Box<JoinEtcd>),
     /// Removes a file, if it is there.
     RemoveFile(PathBuf),
     /// Waits until the kubelet answers and has a certificate of its own.
@@ -274,13 +283,24 @@ pub struct RemoveEtcdMember {
     pub limit: Duration,
 }
 
+/// The wait for the kubelet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitKubelet {
+    /// `http://127.0.0.1:10248/healthz`, or `None` when its health port is off.
+    pub health: Option<String>,
+    /// Limit.
+    pub limit: Duration,
+}
+
 /// The waits of `kubelet-wait-bootstrap`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitBootstrap {
-    /// `http://127.0.0.1:10248/healthz`, or `None` when the kubelet's health port is off.
-    pub kubelet_health: Option<String>,
-    /// Limit for the kubelet.
-    pub kubelet_limit: Duration,
+    /// The kubelet comes first.
+    pub kubelet: WaitKubelet,
+    /// The API server on this node that its certificate comes from, if it is this one.
+    pub api_server: Option<ComponentHealth>,
+    /// Manifests of what that needs to answer.
+    pub manifests: Vec<PathBuf>,
     /// The file that the kubelet writes once it has its certificate.
     pub kubelet_conf: PathBuf,
     /// Limit for that.
@@ -290,10 +310,8 @@ pub struct WaitBootstrap {
 /// The waits of `wait-control-plane`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitControlPlane {
-    /// `http://127.0.0.1:10248/healthz`, or `None` when the kubelet's health port is off.
-    pub kubelet_health: Option<String>,
-    /// Limit for the kubelet.
-    pub kubelet_limit: Duration,
+    /// The kubelet, if it was not waited for before.
+    pub kubelet: Option<WaitKubelet>,
     /// What must answer.
     pub components: Vec<ComponentHealth>,
     /// Limit for the components, together.
@@ -319,6 +337,28 @@ pub struct RestartStaticPod {
     pub limit: Duration,
 }
 
+/// A member that is to join etcd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinEtcd {
+    /// How the members that are there are reached.
+    pub access: EtcdAccess,
+    /// Its name: that of the node.
+    pub name: String,
+    /// Where other members will reach it.
+    pub peer_url: String,
+    /// Where clients will reach it.
+    pub client_url: String,
+    /// Where its data will lie.
+    pub data_dir: PathBuf,
+    /// Its static pod.
+    pub manifest: NewFile,
+    /// The members that the manifest names; they are put right if others have joined meanwhile. `None` where the member
+    /// has been started with them before: then they no longer matter.
+    pub initial_cluster: Option<String>,
+    /// Limit for each thing that is waited for.
+    pub limit: Duration,
+}
+
 /// Health endpoint of a control-plane component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentHealth {
@@ -326,6 +366,6 @@ pub struct ComponentHealth {
     pub name: String,
     /// URL that is asked and shown.
     pub url: String,
-    /// Whether it is asked with the administrator's credentials.
-    pub with_credentials: bool,
+    /// The credentials with which it is asked, if it wants any.
+    pub access: Option<Access>,
 }

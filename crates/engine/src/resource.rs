@@ -72,6 +72,8 @@ pub const PODS: Resource = Resource::new("", "v1", "pods", "Pod", true);
 pub const NODES: Resource = Resource::new("", "v1", "nodes", "Node", false);
 /// Deployments.
 pub const DEPLOYMENTS: Resource = Resource::new("apps", "v1", "deployments", "Deployment", true);
+/// Leases.
+pub const LEASES: Resource = Resource::new("coordination.k8s.io", "v1", "leases", "Lease", true);
 /// Daemon sets.
 pub const DAEMON_SETS: Resource = Resource::new("apps", "v1", "daemonsets", "DaemonSet", true);
 /// Roles.
@@ -94,6 +96,7 @@ pub const ALL: &[Resource] = &[
     NODES,
     DEPLOYMENTS,
     DAEMON_SETS,
+    LEASES,
     ROLES,
     ROLE_BINDINGS,
     CLUSTER_ROLES,

@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use crate::backoff::Backoff;
 use crate::dryrun::identity;
 use crate::etcd;
+use crate::etcd::join::Joining;
 use crate::phase::{Phase, Selected, Selection, SelectionError, select};
 use crate::phases::PhaseError;
 use crate::plan::*;
 use crate::ports::*;
+use crate::queue::Queue;
 use crate::resource::{CLUSTER_ROLE_BINDINGS, NODES, Resource};
 use crate::restart;
 use crate::wait::{self, WaitError};
@@ -87,6 +89,9 @@ pub enum ActionError {
         /// What is missing or refused.
         reason: String,
     },
+    /// This node could not become a member of etcd.
+    #[error("error creating local etcd static pod manifest file: {0}")]
+    JoinEtcd(#[from] crate::etcd::join::JoinEtcdError),
     /// The accounts of RootlessControlPlane.
     #[error("failed to create users and groups: {0}")]
     Accounts(String),
@@ -114,6 +119,18 @@ pub async fn run<S>(
     effects: &Effects,
 ) -> Result<(), RunError> {
     let executor = Executor::new(context, effects);
+    let outcome = phases(tree, selection, spec, &executor).await;
+    // Whatever happened, others need not wait for this node any more.
+    executor.queue.leave(&*executor.api).await;
+    outcome
+}
+
+async fn phases<S>(
+    tree: &'static [Phase<S>],
+    selection: &Selection,
+    spec: &S,
+    executor: &Executor<'_>,
+) -> Result<(), RunError> {
     for Selected { path, phase } in select(tree, selection)? {
         let Some(plan) = phase.plan else { continue };
         if !(phase.applies)(spec) {
@@ -138,6 +155,7 @@ pub struct Executor<'a> {
     runtime: std::sync::Arc<dyn WriteRuntime>,
     /// Steps that are not to be repeated.
     once: std::sync::Mutex<Vec<Step>>,
+    queue: Queue,
 }
 
 impl<'a> Executor<'a> {
@@ -145,7 +163,7 @@ impl<'a> Executor<'a> {
     pub fn new(context: &'a Context, fx: &'a Effects) -> Self {
         let api = fx.cluster.writer(&context.access);
         let runtime = fx.runtimes.writer(&context.socket);
-        Self { context, fx, api, runtime, once: Default::default() }
+        Self { context, fx, api, runtime, once: Default::default(), queue: Queue::default() }
     }
 
     /// What phases may look at.
@@ -174,6 +192,7 @@ impl<'a> Executor<'a> {
     }
 
     async fn step(&self, step: Step) -> Result<(), ActionError> {
+        self.queue.renew(&*self.api, &*self.fx.clock).await;
         if step.once {
             let mut done = self.once.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if done.contains(&step) {
@@ -240,6 +259,27 @@ impl<'a> Executor<'a> {
                 Ok(paths.iter().try_for_each(|path| files.unmount(path, flags))?)
             }
             Action::RemovePods { only } => Ok(self.remove_pods(*only).await?),
+            Action::EnterQueue { .. } | Action::LeaveQueue if self.context.dry => Ok(()),
+            Action::EnterQueue { node } => {
+                self.queue.enter(node, &*self.api, &*self.fx.clock, &*self.fx.output).await;
+                Ok(())
+            }
+            Action::LeaveQueue => {
+                self.queue.leave(&*self.api).await;
+                Ok(())
+            }
+            Action::JoinEtcd(wanted) => {
+                let joining = Joining {
+                    etcd: &*self.fx.etcds.writer(&wanted.access),
+                    files: &**files,
+                    view: self.view(),
+                    output: &*self.fx.output,
+                    queue: &self.queue,
+                    api: &*self.api,
+                    dry: self.context.dry,
+                };
+                Ok(crate::etcd::join::join(wanted, joining).await?)
+            }
             Action::RemoveEtcdMember(removal) => {
                 let id = removal.member.hex();
                 etcd::member::remove(removal, &*self.fx.etcds, self.view(), &*self.fx.output)
@@ -251,13 +291,13 @@ impl<'a> Executor<'a> {
                 if self.context.dry {
                     return Ok(());
                 }
-                wait::bootstrap(wait, self.view(), &*self.fx.output)
+                wait::bootstrap(wait, &*self.fx.services, self.view(), &*self.fx.output)
                     .await
                     .map_err(|e| ActionError::Wait(Box::new(e)))
             }
             Action::WaitControlPlane(wait) => {
                 if self.context.dry {
-                    if let Some(url) = &wait.kubelet_health {
+                    if let Some(url) = wait.kubelet.as_ref().and_then(|kubelet| kubelet.health.as_ref()) {
                         let text = format!("[dryrun] Would make sure the kubelet returns 'ok' at {url}");
                         self.fx.output.say(&text);
                     }

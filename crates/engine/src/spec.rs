@@ -119,6 +119,8 @@ pub struct InitSpec {
     pub skip_certificate_key_print: bool,
     /// `--skip-token-print`.
     pub skip_token_print: bool,
+    /// Whether the node joins a cluster that another made.
+    pub joins: bool,
     /// Checks whose errors are warnings.
     pub ignored: Ignored,
     /// Directory of patches.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use kubeadm_config::address::join_host_port;
 use serde_json::Value;
 
+use crate::manifests;
 use crate::plan::ComponentHealth;
 use crate::ports::{Container, ContainerState, Files, View};
 use crate::spec::MANIFESTS;
@@ -60,7 +61,7 @@ pub fn health(view: View<'_>, manifest: &Path) -> Option<ComponentHealth> {
     let scheme = word(&probe["scheme"]).unwrap_or_else(|| "HTTP".into()).to_lowercase();
     let path = word(&probe["path"]).unwrap_or_else(|| "/".into());
     let url = format!("{scheme}://{}{path}", join_host_port(&host, port));
-    Some(ComponentHealth { name: word(&container["name"])?, url, with_credentials: false })
+    Some(ComponentHealth { name: word(&container["name"])?, url, access: None })
 }
 
 /// Whether a component of this node runs as a user of its own (RootlessControlPlane).
@@ -75,6 +76,12 @@ pub fn rootless(files: &dyn Files) -> bool {
 /// Where the certificates of this node's API server lie (`certificatesDir`).
 pub fn certificates_dir(files: &dyn Files) -> Option<PathBuf> {
     host_path(&of(files, "kube-apiserver")?, "k8s-certs")
+}
+
+/// Where this node's API server serves, `host:port`, if it has one.
+pub fn api_server_endpoint(files: &dyn Files) -> Option<String> {
+    let pod = of(files, "kube-apiserver")?;
+    pod["metadata"]["annotations"][manifests::apiserver::ENDPOINT_ANNOTATION].as_str().map(str::to_owned)
 }
 
 /// The path on this node of a volume.

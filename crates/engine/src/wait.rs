@@ -13,7 +13,7 @@ use kubeadm_config::duration::GoDuration;
 
 use crate::backoff::Backoff;
 use crate::diagnose::{self, Finding};
-use crate::plan::{ComponentHealth, RestartStaticPod, WaitBootstrap, WaitControlPlane};
+use crate::plan::{ComponentHealth, RestartStaticPod, WaitBootstrap, WaitControlPlane, WaitKubelet};
 use crate::ports::*;
 use crate::static_pods::{self, StaticPod};
 
@@ -104,7 +104,9 @@ pub async fn control_plane(
     view: View<'_>,
     output: &dyn Output,
 ) -> Result<(), WaitError> {
-    kubelet(wait.kubelet_health.as_deref(), wait.kubelet_limit, view, output).await?;
+    if let Some(wait) = &wait.kubelet {
+        kubelet(wait, view, output).await?;
+    }
     let components = Components {
         components: &wait.components,
         limit: wait.components_limit,
@@ -136,22 +138,50 @@ pub async fn restarted(
 }
 
 /// Waits for the kubelet, then for the file that it writes with its own certificate.
-pub async fn bootstrap(wait: &WaitBootstrap, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
-    kubelet(wait.kubelet_health.as_deref(), wait.kubelet_limit, view, output).await?;
+///
+/// On a control plane the certificate comes from the API server that this kubelet itself starts. It asks in vain before
+/// that answers, and then only after growing pauses of up to half a minute: so it is started anew once it can succeed.
+pub async fn bootstrap(
+    wait: &WaitBootstrap,
+    services: &dyn WriteServices,
+    view: View<'_>,
+    output: &dyn Output,
+) -> Result<(), WaitError> {
+    kubelet(&wait.kubelet, view, output).await?;
     output.say("[kubelet-start] Waiting for the kubelet to perform the TLS Bootstrap");
     let (mut tries, mut next_look) = (polls(view), LOOK);
+    let pods = static_pods::read(view, &wait.manifests);
+    let names: Vec<&str> = pods.iter().map(|pod| pod.component.as_str()).collect();
+    let mut watch = diagnose::Watch::default();
+    let mut awaited = wait.api_server.as_ref();
     loop {
         if view.files.exists(&wait.kubelet_conf) {
             output.progress("");
             return Ok(());
         }
+        if let Some(api_server) = awaited
+            && health(view, api_server).await.is_ok()
+        {
+            awaited = None;
+            let outcome = services.restart("kubelet").await;
+            tracing::debug!(?outcome, "the API server answers: restarted the kubelet, so that it asks now");
+        }
         let waited = tries.waited();
         let late = waited >= wait.bootstrap_limit;
         if late || waited >= next_look {
-            output.progress("waiting for the kubelet's certificate to be signed");
-            let findings = match late {
-                true => diagnose::bootstrap(view, waited).await,
-                false => diagnose::kubelet(view, waited).await,
+            let findings = match awaited {
+                Some(_) => {
+                    let look = watch.look(view, &pods, &names, waited, late).await;
+                    output.progress(&look.progress);
+                    look.findings
+                }
+                None => {
+                    output.progress("waiting for the kubelet's certificate to be signed");
+                    match late {
+                        true => diagnose::bootstrap(view, waited).await,
+                        false => diagnose::kubelet(view, waited).await,
+                    }
+                }
             };
             if late || !findings.is_empty() {
                 output.progress("");
@@ -165,17 +195,12 @@ pub async fn bootstrap(wait: &WaitBootstrap, view: View<'_>, output: &dyn Output
     }
 }
 
-async fn kubelet(
-    health: Option<&str>,
-    kubelet_limit: Duration,
-    view: View<'_>,
-    output: &dyn Output,
-) -> Result<(), WaitError> {
-    let Some(url) = health else {
+async fn kubelet(wait: &WaitKubelet, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
+    let Some(url) = wait.health.as_deref() else {
         output.say("[kubelet-check] Skipping the kubelet health check because the healthz port is set to 0");
         return Ok(());
     };
-    let limit = go_seconds(kubelet_limit);
+    let limit = go_seconds(wait.limit);
     output
         .say(&format!("[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to {limit}"));
     let (mut tries, mut next_look) = (polls(view), LOOK);
@@ -190,7 +215,7 @@ async fn kubelet(
             Err(error) => format!("The HTTP call equal to 'curl -sSL {url}' returned error: {error}"),
         };
         let waited = tries.waited();
-        let late = waited >= kubelet_limit;
+        let late = waited >= wait.limit;
         if late || waited >= next_look {
             output.progress("waiting for the kubelet to answer");
             let findings = diagnose::kubelet(view, waited).await;
@@ -342,9 +367,10 @@ async fn health(view: View<'_>, component: &ComponentHealth) -> Result<(), Strin
 }
 
 async fn ask(view: View<'_>, component: &ComponentHealth) -> Result<(), String> {
-    if component.with_credentials {
+    if let Some(access) = &component.access {
         let path = component.url.rsplit('/').next().unwrap_or_default();
-        return view.api.get_path(&format!("/{path}")).await.map(drop).map_err(|e| e.to_string());
+        let api = view.cluster.reader(access);
+        return api.get_path(&format!("/{path}")).await.map(drop).map_err(|e| e.to_string());
     }
     match get(view, &component.url).await {
         Ok(200) => Ok(()),

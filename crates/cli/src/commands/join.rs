@@ -1,7 +1,8 @@
-//! `kubeadm join` and `kubeadm join phase …`, for workers.
+//! `kubeadm join` and `kubeadm join phase …`.
 
 use std::path::Path;
 
+use kubeadm_config::address;
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::{self, Source};
 use kubeadm_engine::dryrun;
@@ -9,6 +10,8 @@ use kubeadm_engine::join::{JoinSpec, Settings};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::join::JOIN;
 use kubeadm_engine::run::run as run_phases;
+use kubeadm_pki::KeyAlgorithm;
+use kubeadm_pki::inventory::CERTIFICATES;
 
 use super::failure;
 use crate::error::CommandError;
@@ -27,6 +30,34 @@ This node has joined the cluster:
 Run 'kubectl get nodes' on the control-plane to see this node join the cluster.
 ";
 
+/// cmd/kubeadm/app/cmd/join.go: joinControPlaneDoneTemp, 1.37.
+fn control_plane_joined(spec: &JoinSpec) -> String {
+    // With an external etcd the line stays, and is empty.
+    let etcd = match spec.adds_etcd_member() {
+        true => "* A new etcd member was added to the local/stacked etcd cluster.",
+        false => "",
+    };
+    format!(
+        "
+This node has joined the cluster and a new control plane instance was created:
+
+* Certificate signing request was sent to apiserver and approval was received.
+* The Kubelet was informed of the new secure connection details.
+* Control plane label and taint were applied to the new node.
+* The Kubernetes control plane instances scaled up.
+{etcd}
+
+To start administering your cluster from this node, you need to run the following as a regular user:
+
+\tmkdir -p $HOME/.kube
+\tsudo cp -i /etc/kubernetes/admin.conf $HOME/.kube/config
+\tsudo chown $(id -u):$(id -g) $HOME/.kube/config
+
+Run 'kubectl get nodes' to see this node join the cluster.
+"
+    )
+}
+
 /// Flags that mean a control plane.
 const CONTROL_PLANE: [&str; 3] = ["apiserver-advertise-address", "apiserver-bind-port", "certificate-key"];
 
@@ -35,7 +66,10 @@ pub(crate) fn run(call: &Call<'_>) -> Result<(), CommandError> {
     let session = Session::start()?;
     let (spec, skip) = resolve(call, true, &session)?;
     execute(&spec, &Selection::Skip(skip), &session)?;
-    output::line(JOINED);
+    match spec.join.control_plane {
+        None => output::line(JOINED),
+        Some(_) => output::line(&control_plane_joined(&spec)),
+    }
     Ok(())
 }
 
@@ -44,7 +78,15 @@ pub(crate) fn run_phase(call: &Call<'_>, path: &str) -> Result<(), CommandError>
     let session = Session::start()?;
     let needs_discovery = call.node().flags.iter().any(|f| f.name == "token");
     let (spec, skip) = resolve(call, needs_discovery, &session)?;
-    execute(&spec, &Selection::Only { path: path.to_owned(), skip }, &session)
+    let selection = Selection::Only { path: path.to_owned(), skip };
+    if !select(JOIN, &selection)?.iter().any(|s| (s.phase.applies)(&spec)) {
+        // The original does nothing and reports success (Q2).
+        return Err(CommandError::new(format!(
+            "phase {path} is one of a control-plane node, and this node is to be a worker"
+        ))
+        .hint("Give --control-plane, or controlPlane in the configuration file."));
+    }
+    execute(&spec, &selection, &session)
 }
 
 fn execute(spec: &JoinSpec, selection: &Selection, session: &Session) -> Result<(), CommandError> {
@@ -53,9 +95,30 @@ fn execute(spec: &JoinSpec, selection: &Selection, session: &Session) -> Result<
         true => dryrun::over(&session.fx, &spec.alone.layout),
         false => session.fx.clone(),
     };
+    let missing = missing_keys(spec, selection, session)?;
+    // A dry run makes one for all. The kind is the cluster's, which is not known yet: most clusters have the default.
+    session.keys.prepare(KeyAlgorithm::default(), if context.dry { missing.min(1) } else { missing });
     session
         .block_on(run_phases(JOIN, selection, spec, &context, &effects))
         .map_err(|error| failure::explain(error, &*effects.output))
+}
+
+/// How many keys of its own this control plane is going to need, so that they are made while the cluster is looked for.
+fn missing_keys(spec: &JoinSpec, selection: &Selection, session: &Session) -> Result<usize, CommandError> {
+    let selected = select(JOIN, selection)?;
+    let selected = |path: &str| selected.iter().any(|s| (s.phase.applies)(spec) && s.path == path);
+    let absent = |path: &Path| usize::from(!session.fx.files.exists(path));
+    let layout = &spec.alone.layout;
+    let mut missing = 0;
+    if selected("control-plane-prepare/certs") {
+        let leaves = CERTIFICATES.iter().filter(|certificate| !certificate.is_ca());
+        missing += leaves.map(|c| absent(&layout.pki_file(&format!("{}.key", c.base)))).sum::<usize>();
+    }
+    if selected("control-plane-prepare/kubeconfig") {
+        let files = ["admin.conf", "controller-manager.conf", "scheduler.conf"];
+        missing += files.iter().map(|file| absent(&layout.kubeconfig(file))).sum::<usize>();
+    }
+    Ok(missing)
 }
 
 /// Flags and file to a spec, and the phases that are left out. Warnings are said even if it fails.
@@ -78,11 +141,10 @@ fn complete(
     notices: &mut Vec<Notice>,
 ) -> Result<(JoinSpec, Vec<String>), CommandError> {
     let flags = &call.flags;
-    if flags.given("control-plane") && flags.bool("control-plane") {
-        return Err(no_control_plane("--control-plane"));
-    }
-    let stray: Vec<&str> = CONTROL_PLANE.into_iter().filter(|name| flags.given(name)).collect();
-    if !stray.is_empty() {
+    // A phase without the flag and without a file is not one of a worker.
+    let implied = !call.node().flags.iter().any(|f| ["control-plane", "config"].contains(&f.name));
+    let control_plane = implied || (flags.given("control-plane") && flags.bool("control-plane"));
+    if !control_plane && CONTROL_PLANE.iter().any(|name| flags.given(name)) {
         notices.push(Notice::warning(format!(
             "[preflight] WARNING: --control-plane is also required when passing control-plane related flags such as [{}]",
             CONTROL_PLANE.join(", ")
@@ -96,7 +158,7 @@ fn complete(
     let path = if flags.given("config") { flags.text("config") } else { String::new() };
     let endpoint = call.args.first().map(String::as_str);
     let loaded = if path.is_empty() {
-        let wish = wish::join(flags, endpoint);
+        let wish = wish::join(flags, endpoint, control_plane);
         load::join_from_flags(wish, &options, &mut host, &is_file, notices)?
     } else {
         if let Some(endpoint) = endpoint {
@@ -108,8 +170,8 @@ fn complete(
         load::load_join(Source { text: &text, name: &path }, &options, &mut host, &is_file, notices)?
     };
     let join = loaded.config;
-    if join.control_plane.is_some() {
-        return Err(no_control_plane("controlPlane"));
+    if let Some(control_plane) = &join.control_plane {
+        address::verify_bind_address(&control_plane.local_api_endpoint.advertise_address)?;
     }
     let skip = resolve::skip_phases(flags, &join.skip_phases);
     // A wrong name is refused before a dry run makes its folder.
@@ -123,14 +185,9 @@ fn complete(
         ignored,
         patches: resolve::patches(flags, join.patches.as_ref()),
         landing,
+        control_plane: join.control_plane.is_some(),
+        proxy_env: resolve::proxy_env(&session.fx),
         kubeadm_version: wish::own_version(),
     };
     Ok((JoinSpec::new(join, loaded.version, loaded.release, settings), skip))
-}
-
-fn no_control_plane(given: &str) -> CommandError {
-    CommandError::new(format!(
-        "{given}: this build of kubeadm joins workers only; it cannot add a control-plane node yet"
-    ))
-    .hint("Leave it out to join this machine as a worker.")
 }

@@ -8,6 +8,7 @@
 mod file;
 mod token;
 
+use std::path::Path;
 use std::time::Duration;
 
 use kubeadm_config::duration::GoDuration;
@@ -23,6 +24,7 @@ use crate::objects::KUBE_PUBLIC;
 use crate::objects::config_maps::CLUSTER_INFO;
 use crate::ports::{Api, ApiError, FileError, View};
 use crate::resource::CONFIG_MAPS;
+use crate::spec::ADMIN_CONF;
 
 /// A cluster that was found and is trusted.
 #[derive(Debug)]
@@ -141,9 +143,11 @@ pub enum DiscoveryError {
         "could not find authentication credentials for the TLS bootstrap process. Please use Token discovery, a discovery file with embedded authentication credentials or a discovery file without authentication credentials but with the TLSBootstrapToken flag"
     )]
     NoCredentials,
-    /// Nothing is configured.
-    #[error("couldn't find a valid discovery configuration")]
-    Nothing,
+    /// Nothing says where the cluster is.
+    #[error(
+        "File {ADMIN_CONF} does not exists. Please use 'kubeadm join phase control-plane-prepare' subcommands to generate it."
+    )]
+    NoAdministrator,
 }
 
 fn others(known: usize) -> String {
@@ -167,7 +171,11 @@ pub async fn discover(
     let (cluster, own) = match (&join.discovery.bootstrap_token, &join.discovery.file) {
         (Some(by_token), _) => (token::discover(by_token, limit, view).await?, None),
         (None, Some(by_file)) => file::discover(&by_file.kube_config_path, limit, view).await?,
-        (None, None) => return Err(DiscoveryError::Nothing),
+        // Phases of a control plane that come after its files were made know the cluster by those.
+        (None, None) if view.files.exists(Path::new(ADMIN_CONF)) => {
+            file::discover(ADMIN_CONF, limit, view).await?
+        }
+        (None, None) => return Err(DiscoveryError::NoAdministrator),
     };
     let user = match (bootstrap.is_empty(), own) {
         (false, _) => User::with_token(&bootstrap.0),

@@ -26,7 +26,7 @@ pub(super) async fn discover(
     let pins = by_token.ca_cert_hashes.iter().map(|text| pin(text)).collect::<Result<Vec<_>, _>>()?;
     // Validated before.
     let Ok(token) = by_token.token.0.parse::<BootstrapTokenString>() else {
-        return Err(DiscoveryError::Nothing);
+        return Err(DiscoveryError::NoCredentials);
     };
     let endpoint = &by_token.api_server_endpoint;
     let stranger = reader(view, endpoint, None);

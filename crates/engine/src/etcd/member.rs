@@ -82,6 +82,7 @@ mod tests {
             peer_urls: vec!["https://192.0.2.1:2380".into()],
             client_urls: Vec::new(),
             neighbours: Vec::new(),
+            initial_cluster: None,
             certificates: "/pki/etcd".into(),
         };
         removal(&own, others, Duration::ZERO)

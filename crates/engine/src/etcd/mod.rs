@@ -2,6 +2,8 @@
 //! this node's manifest says of its member, and how that one leaves. An external etcd is none of this.
 
 pub mod endpoints;
+pub mod health;
+pub mod join;
 pub mod member;
 pub mod own;
 

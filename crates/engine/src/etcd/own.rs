@@ -20,6 +20,8 @@ pub struct OwnMember {
     pub client_urls: Vec<String>,
     /// Where clients probably reach the members that it began with.
     pub neighbours: Vec<String>,
+    /// The members that it began with, `NAME=PEER-URL,…`.
+    pub initial_cluster: Option<String>,
     /// The folder of its certificates (`PKI/etcd`).
     pub certificates: PathBuf,
 }
@@ -42,6 +44,7 @@ fn member(pod: &Value) -> OwnMember {
         urls.filter(|url| !url.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
     let peer_urls = list("initial-advertise-peer-urls");
+    let initial_cluster = argument(pod, "initial-cluster").map(str::to_owned);
     let members = list("initial-cluster");
     let others = members.iter().filter_map(|m| m.split_once('=')).map(|(_, url)| url);
     let neighbours =
@@ -52,6 +55,7 @@ fn member(pod: &Value) -> OwnMember {
         data_dir: host_path(pod, "etcd-data"),
         client_urls: list("advertise-client-urls"),
         neighbours,
+        initial_cluster,
         certificates: ca.map_or_else(|| Path::new(CERTIFICATES_DIR).join("etcd"), Path::to_owned),
         peer_urls,
     }
@@ -93,6 +97,7 @@ mod tests {
             peer_urls: vec!["https://[2001:db8::2]:2380".into()],
             client_urls: vec!["https://[2001:db8::2]:2379".into()],
             neighbours: vec!["https://[2001:db8::1]:2379".into()],
+            initial_cluster: Some(command[3].trim_start_matches("--initial-cluster=").into()),
             certificates: "/srv/pki/etcd".into(),
         };
         assert_eq!(member(&pod), expected);

@@ -8,7 +8,9 @@ use super::volumes::Volumes;
 use super::{Component, HostFacts, args};
 use crate::spec::InitSpec;
 
-const ENDPOINT_ANNOTATION: &str = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
+/// The annotation in which an API server tells where it serves.
+pub(crate) const ENDPOINT_ANNOTATION: &str =
+    "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
 
 pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
     let component = Component::ApiServer;
@@ -27,7 +29,12 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
         Parts {
             component,
             endpoint: Some((ENDPOINT_ANNOTATION, join_host_port(&address.to_string(), spec.bind_port()))),
-            command: args::command(spec, component, &facts.apiserver.flags, args::loopback(spec), &extra),
+            command: args::command(
+                spec,
+                component,
+                args::defaults(spec, &facts.apiserver.flags, args::loopback(spec)),
+                &extra,
+            ),
             image: super::image(spec, component),
             probes: Probes::Http {
                 paths: facts.apiserver.probes,

@@ -10,18 +10,19 @@ use kubeadm_release::facts::control_plane::{ArgumentOrder, AuthorizationModes, F
 use super::Component;
 use crate::spec::{InitSpec, KUBERNETES};
 
+/// The default flags of a release with their values.
+pub(super) fn defaults(spec: &InitSpec, flags: &[Flag], loopback: &str) -> Vec<(String, String)> {
+    let resolved = |flag: &Flag| Some((flag.name.to_owned(), resolve(spec, flag.value, loopback)?));
+    flags.iter().filter_map(resolved).collect()
+}
+
 /// The command of a component: its name, then its arguments.
 pub(super) fn command(
     spec: &InitSpec,
     component: Component,
-    flags: &[Flag],
-    loopback: &str,
+    defaults: Vec<(String, String)>,
     extra: &[Arg],
 ) -> Vec<String> {
-    let defaults = flags
-        .iter()
-        .filter_map(|flag| Some((flag.name.to_owned(), resolve(spec, flag.value, loopback)?)))
-        .collect();
     let mut command = vec![component.name().to_owned()];
     command.extend(
         merge(defaults, extra, spec.release.control_plane.frame.arguments)

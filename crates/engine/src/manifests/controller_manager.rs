@@ -22,8 +22,7 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
             command: args::command(
                 spec,
                 component,
-                &facts.controller_manager.flags,
-                args::loopback(spec),
+                args::defaults(spec, &facts.controller_manager.flags, args::loopback(spec)),
                 &given.extra_args,
             ),
             image: super::image(spec, component),

@@ -1,4 +1,4 @@
-//! `etcd` as a static pod: the first member of its cluster.
+//! `etcd` as a static pod: the first member of a cluster, or one more of a cluster that is there.
 
 use kubeadm_config::address::join_host_port;
 use std::net::IpAddr;
@@ -16,6 +16,9 @@ use crate::spec::InitSpec;
 /// Where a member tells at which URL it serves clients.
 pub(crate) const ENDPOINT_ANNOTATION: &str = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
 
+/// The flag that lists the members. cmd/kubeadm/app/phases/etcd/local.go: getEtcdCommand, 1.37.
+const INITIAL_CLUSTER: &str = "initial-cluster";
+
 pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
     let component = Component::Etcd;
     let facts = &spec.release.etcd;
@@ -23,13 +26,19 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
     let given = spec.cluster.etcd.local.as_ref().unwrap_or(&default);
     let loopback = args::loopback(spec);
     let certificates = spec.layout.pki_file("etcd").display().to_string();
+    let mut defaults = args::defaults(spec, &facts.flags, loopback);
+    if let Some(members) = &host.initial_cluster {
+        defaults.retain(|(name, _)| name != INITIAL_CLUSTER);
+        defaults.push((INITIAL_CLUSTER.into(), members.clone()));
+        defaults.push(("initial-cluster-state".into(), "existing".into()));
+    }
     assemble(
         spec,
         host,
         Parts {
             component,
             endpoint: Some((ENDPOINT_ANNOTATION, advertise_url(spec, 2379))),
-            command: args::command(spec, component, &facts.flags, loopback, &given.extra_args),
+            command: args::command(spec, component, defaults, &given.extra_args),
             image: super::image(spec, component),
             probes: match facts.probe {
                 EtcdProbe::Exec => Probes::Exec(exec_probe(&certificates, given)),
@@ -42,12 +51,12 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
     )
 }
 
-fn advertise_url(spec: &InitSpec, port: u16) -> String {
+pub(crate) fn advertise_url(spec: &InitSpec, port: u16) -> String {
     format!("https://{}", join_host_port(&spec.advertise_address.to_string(), port))
 }
 
 /// The URL by which the other members know this one.
-pub(super) fn peer_url(spec: &InitSpec, loopback: &str) -> String {
+pub(crate) fn peer_url(spec: &InitSpec, loopback: &str) -> String {
     match spec.release.etcd.topology {
         EtcdTopology::Loopback => format!("https://{}", join_host_port(loopback, 2380)),
         EtcdTopology::Advertised => advertise_url(spec, 2380),

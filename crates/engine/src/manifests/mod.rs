@@ -4,7 +4,7 @@
 //! releases comes from the tables of `kubeadm-release`; nothing here compares versions, reads a file or applies a
 //! patch.
 
-mod apiserver;
+pub(crate) mod apiserver;
 mod args;
 mod controller_manager;
 pub(crate) mod etcd;
@@ -65,13 +65,15 @@ pub struct HostFacts {
     pub paths: BTreeSet<&'static str>,
     /// Whom the component runs as; `None` is root.
     pub run_as: Option<Identity>,
+    /// Of etcd: the members of the cluster that it joins, `NAME=PEER-URL,…`; `None` where it begins one.
+    pub initial_cluster: Option<String>,
 }
 
 impl HostFacts {
     /// Looks at the host.
     pub fn look(files: &dyn Files) -> Self {
         let paths = optional_host_paths().filter(|path| files.exists(Path::new(path))).collect();
-        Self { paths, run_as: None }
+        Self { paths, ..Self::default() }
     }
 }
 

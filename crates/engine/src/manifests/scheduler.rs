@@ -21,8 +21,7 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
             command: args::command(
                 spec,
                 component,
-                &facts.scheduler.flags,
-                args::loopback(spec),
+                args::defaults(spec, &facts.scheduler.flags, args::loopback(spec)),
                 &given.extra_args,
             ),
             image: super::image(spec, component),

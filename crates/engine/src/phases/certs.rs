@@ -77,7 +77,7 @@ pub enum CertsError {
         subnet: String,
     },
     /// An external authority needs service account keys that are given.
-    #[error("external CA mode needs the service account keys {} and {}: they do not exist", key.display(), public.display())]
+    #[error("the service account keys {} and {} have to be given: they do not exist", key.display(), public.display())]
     NoServiceAccountKeys {
         /// Path of `sa.key`.
         key: PathBuf,
@@ -218,7 +218,11 @@ pub(crate) fn authority(
     }
 }
 
-fn certificate(spec: &InitSpec, view: View<'_>, name: &'static str) -> Result<Vec<Step>, CertsError> {
+pub(super) fn certificate(
+    spec: &InitSpec,
+    view: View<'_>,
+    name: &'static str,
+) -> Result<Vec<Step>, CertsError> {
     // The names are those of the table: see the tests of the inventory.
     let Some(item) = CertificateSpec::named(name) else { return Ok(Vec::new()) };
     if item.is_etcd() && !spec.local_etcd() {

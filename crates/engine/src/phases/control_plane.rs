@@ -62,8 +62,20 @@ pub(super) fn static_pod(
     component: Component,
     line: String,
 ) -> Result<Vec<Step>, PhaseError> {
+    let (mut steps, file) = manifest(spec, view, component, HostFacts::look(view.files))?;
+    steps.insert(0, Step::say(line));
+    steps.push(Step::new(Action::WriteFile(file)));
+    Ok(steps)
+}
+
+/// The manifest of a static pod, and the steps that come before it is written.
+pub(super) fn manifest(
+    spec: &InitSpec,
+    view: View<'_>,
+    component: Component,
+    mut host: HostFacts,
+) -> Result<(Vec<Step>, NewFile), PhaseError> {
     let mut steps = Vec::new();
-    let mut host = HostFacts::look(view.files);
     if spec.rootless() {
         let rootless = rootless::plan(spec, view.files, component)?;
         host.run_as = Some(rootless.identity);
@@ -75,7 +87,5 @@ pub(super) fn static_pod(
     steps.extend(patched.steps);
     let content = manifests::to_yaml(&patched.value).into_bytes();
     let file = NewFile { path: spec.layout.manifest(component.name()), content, mode: 0o600, secret: false };
-    steps.insert(0, Step::say(line));
-    steps.push(Step::new(Action::WriteFile(file)));
-    Ok(steps)
+    Ok((steps, file))
 }

@@ -87,6 +87,15 @@ pub enum PhaseError {
     /// Finding the members of etcd.
     #[error(transparent)]
     EtcdEndpoints(#[from] crate::etcd::EndpointsError),
+    /// What control planes share.
+    #[error(transparent)]
+    DownloadCerts(#[from] join::control_plane_prepare::download_certs::DownloadCertsError),
+    /// What control planes share, on this machine.
+    #[error(transparent)]
+    NotShared(#[from] join::control_plane_prepare::shared::NotShared),
+    /// Whether etcd is well.
+    #[error(transparent)]
+    UnhealthyEtcd(#[from] crate::etcd::health::UnhealthyError),
     /// Registering this node.
     #[error(transparent)]
     KubeletStart(#[from] join::kubelet_start::KubeletStartError),

@@ -20,7 +20,8 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
     })
 }
 
-async fn images(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
+/// Pulls the images of the release, with a warning where the runtime's pause image is another.
+pub(super) async fn images(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
     let node = &spec.init.node_registration;
     // A policy that is none of the three is refused by validation.
     let policy = ImagePullPolicy::parse(&node.image_pull_policy).unwrap_or(ImagePullPolicy::IfNotPresent);

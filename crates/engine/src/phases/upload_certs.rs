@@ -127,8 +127,8 @@ fn data(
     Ok(data)
 }
 
-/// Keys of the Secret, and the files they come from.
-fn sources(spec: &InitSpec) -> Vec<(&'static str, PathBuf)> {
+/// Keys of the Secret, and the files they come from and go to.
+pub(super) fn sources(spec: &InitSpec) -> Vec<(&'static str, PathBuf)> {
     let pki = |name: &'static str| (name, spec.layout.pki_file(name));
     let mut sources = ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.pub", "sa.key"]
         .map(pki)

@@ -12,38 +12,20 @@ use serde_json::Value;
 use super::PhaseError;
 use super::kubelet_start::{config_file, env_file};
 use crate::objects::rbac::bind_admin_step;
-use crate::plan::{Action, ComponentHealth, Line, Step, WaitControlPlane};
-use crate::ports::{FileError, View};
+use crate::plan::{Action, ComponentHealth, Line, Step, WaitControlPlane, WaitKubelet};
+use crate::ports::{Access, FileError, View};
 use crate::spec::{InitSpec, MANIFESTS};
 
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
         let timeouts = &spec.init.timeouts;
-        let mut manifests: Vec<_> = COMPONENTS.iter().map(|c| spec.layout.manifest(c.name)).collect();
-        let components = COMPONENTS
-            .iter()
-            .map(|c| {
-                Ok(ComponentHealth {
-                    name: c.name.into(),
-                    url: c.url(spec, view)?,
-                    with_credentials: c.is_api(),
-                })
-            })
-            .collect::<Result<_, PhaseError>>()?;
-        let shown = manifests.iter().cloned().chain([config_file(), env_file()]).collect();
-        if spec.local_etcd() {
-            manifests.push(spec.layout.manifest("etcd"));
-        }
+        let manifests = COMPONENTS.iter().map(|c| spec.layout.manifest(c.name));
+        let shown = manifests.chain([config_file(), env_file()]).collect();
         let directory = spec.layout.shown(MANIFESTS.as_ref()).display().to_string();
-        let wait = WaitControlPlane {
-            kubelet_health: kubelet_health(spec, view),
-            kubelet_limit: timeouts.kubelet_health_check.to_std(),
-            components,
-            components_limit: timeouts.control_plane_component_health_check.to_std(),
-            socket: spec.init.node_registration.cri_socket.clone(),
-            manifests,
-        };
+        let kubelet =
+            WaitKubelet { health: kubelet_health(spec, view), limit: timeouts.kubelet_health_check.to_std() };
+        let wait = WaitControlPlane { kubelet: Some(kubelet), ..wait(spec, view, &spec.access)? };
         let mut steps = vec![
             show(spec, true, shown),
             Step::new(Action::WaitControlPlane(wait)).saying(format!(
@@ -69,6 +51,25 @@ pub(super) fn show(spec: &InitSpec, control_plane: bool, files: Vec<PathBuf>) ->
         format!("[dryrun] Please examine the {folder:?} directory for details about what would be written"),
     ];
     Step { would: Some(lines.map(Line::Say).into()), ..Step::new(Action::Show(files)) }
+}
+
+/// The wait for the components of this node; `access` leads to its own API server.
+pub(super) fn wait(spec: &InitSpec, view: View<'_>, access: &Access) -> Result<WaitControlPlane, PhaseError> {
+    let mut manifests: Vec<_> = COMPONENTS.iter().map(|c| spec.layout.manifest(c.name)).collect();
+    if spec.local_etcd() {
+        manifests.push(spec.layout.manifest("etcd"));
+    }
+    let health = |component: &Component| {
+        let access = component.is_api().then(|| access.clone());
+        Ok(ComponentHealth { name: component.name.into(), url: component.url(spec, view)?, access })
+    };
+    Ok(WaitControlPlane {
+        kubelet: None,
+        components: COMPONENTS.iter().map(health).collect::<Result<_, PhaseError>>()?,
+        components_limit: spec.init.timeouts.control_plane_component_health_check.to_std(),
+        socket: spec.init.node_registration.cri_socket.clone(),
+        manifests,
+    })
 }
 
 /// The kubelet's health URL by its configuration, `None` where the port is 0. What is on disk counts, so that a

@@ -132,6 +132,29 @@ const JOIN: &[Fact] = &[
     Fact::IpvsModules,
 ];
 
+/// Facts of `init` that a joining control plane has to fulfil besides those that every joining node has to.
+/// cmd/kubeadm/app/preflight/checks.go: RunInitNodeChecks with isSecondaryControlPlane, 1.37.
+const JOIN_CONTROL_PLANE: &[Fact] = &[
+    Fact::NumCpu,
+    Fact::Mem,
+    Fact::KubernetesVersion,
+    Fact::Firewalld,
+    Fact::ControlPlanePorts,
+    Fact::Manifests,
+    Fact::HttpProxy,
+    Fact::HttpProxyCidr,
+    Fact::LocalEtcd,
+];
+
+/// The checks of a joining control plane, once its cluster is known, in the release's order. The files of an external etcd
+/// are looked for where they are not to be `downloaded`.
+pub fn join_control_plane(spec: &InitSpec, downloaded: bool) -> Vec<Check> {
+    let wanted = |fact: &&Fact| {
+        JOIN_CONTROL_PLANE.contains(fact) || (**fact == Fact::ExternalEtcdCertificates && !downloaded)
+    };
+    spec.release.preflight.init.iter().filter(wanted).flat_map(|fact| of(*fact, spec)).collect()
+}
+
 /// The checks of `join` for a node whose cluster is not known yet, in the release's order. With a token the host of the
 /// API server is known: the way to it is looked at too.
 pub fn join(spec: &InitSpec, server: Option<&str>) -> Vec<Check> {

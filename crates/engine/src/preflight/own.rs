@@ -1,8 +1,8 @@
 //! What on this machine is our own work of an earlier run for the same node: then it is no obstacle but a beginning.
 //!
 //! Upstream refuses to run again ("already exists", "port in use"). A static pod counts as ours if it is kubeadm's
-//! and made for this very node: the API server with the same advertise address, etcd with the same member name and
-//! no other members. Everything else stays an error.
+//! and made for this very node: the API server with the same advertise address, etcd with the same member name and,
+//! where the node joins none, no other members. Everything else stays an error.
 
 use std::path::Path;
 
@@ -45,7 +45,7 @@ impl Own {
         let etcd = words("etcd").is_some_and(|w| {
             let alone =
                 w.iter().filter_map(|w| w.strip_prefix("--initial-cluster=")).all(|m| !m.contains(','));
-            has(&w, "name", spec.node_name()) && alone
+            has(&w, "name", spec.node_name()) && (alone || spec.joins)
         });
         let user = format!("system:node:{}", spec.node_name());
         let kubelet = matches!(view.files.read(&spec.layout.kubeconfig("kubelet.conf")), Ok(Some(content))

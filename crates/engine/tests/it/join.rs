@@ -16,6 +16,7 @@ use kubeadm_engine::phases::{INIT, PhaseError};
 use kubeadm_engine::ports::{ApiError, Clock, Files, WriteApi};
 use kubeadm_engine::resource::{CONFIG_MAPS, NODES, SECRETS};
 use kubeadm_engine::run::{self, RunError};
+use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::kubeconfig::Kubeconfig;
 use kubeadm_pki::{Certificate, jws};
 use kubeadm_testkit::{MemoryCluster, MemoryHost};
@@ -23,18 +24,23 @@ use serde_json::json;
 
 use crate::wish;
 
-const VERSION: &str = "v1.37.2";
-const TOKEN: &str = "abcdef.0123456789abcdef";
+pub(crate) const VERSION: &str = "v1.37.2";
+pub(crate) const TOKEN: &str = "abcdef.0123456789abcdef";
 const CA: &str = "/etc/kubernetes/pki/ca.crt";
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 const BOOTSTRAP_CONF: &str = "/etc/kubernetes/bootstrap-kubelet.conf";
 
 /// A cluster made by `init`, its `cluster-info` signed as the controller manager does, and the pin of its authority.
 fn cluster() -> (Arc<MemoryCluster>, String) {
+    let (host, pin) = first(wish::init(VERSION, "controlPlaneEndpoint: api.example.com:6443\n"));
+    (Arc::clone(&host.cluster), pin)
+}
+
+/// The node that `init` makes of a spec, and the pin.
+pub(crate) fn first(spec: InitSpec) -> (MemoryHost, String) {
     let host = MemoryHost::default();
     host.machine.set(|state| state.install_kubelet(VERSION));
     host.cluster.register("cp1");
-    let spec = wish::init(VERSION, "controlPlaneEndpoint: api.example.com:6443\n");
     block_on(run::run(INIT, &Selection::Skip(Vec::new()), &spec, &spec.context(), &host.effects())).unwrap();
     let mut info = host.cluster.object(CONFIG_MAPS, "kube-public", "cluster-info").unwrap();
     let text = info["data"]["kubeconfig"].as_str().unwrap().to_owned();
@@ -43,7 +49,7 @@ fn cluster() -> (Arc<MemoryCluster>, String) {
     block_on(host.cluster.update(CONFIG_MAPS, &info)).unwrap();
     let ca = host.files.text(CA).unwrap();
     let pin = Certificate::from_pem(ca.as_bytes()).unwrap().pin();
-    (Arc::clone(&host.cluster), pin)
+    (host, pin)
 }
 
 /// A machine that reaches the cluster.
@@ -53,7 +59,7 @@ fn machine(cluster: &Arc<MemoryCluster>) -> MemoryHost {
     host
 }
 
-fn run_phases(host: &MemoryHost, spec: &JoinSpec, skip: &[&str]) -> Result<(), RunError> {
+pub(crate) fn run_phases(host: &MemoryHost, spec: &JoinSpec, skip: &[&str]) -> Result<(), RunError> {
     let skip = skip.iter().map(|s| (*s).to_owned()).collect();
     block_on(run::run(JOIN, &Selection::Skip(skip), spec, &spec.context(), &host.effects()))
 }

@@ -4,6 +4,7 @@
 mod case;
 mod cluster;
 mod join;
+mod join_control_plane;
 mod manifests;
 mod objects;
 mod preflight;

@@ -18,7 +18,7 @@ const COMPONENTS: [Component; 4] =
 /// What the machine of the recordings had.
 fn host() -> HostFacts {
     let paths = ["/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/ca-certificates"];
-    HostFacts { paths: BTreeSet::from(paths), run_as: None }
+    HostFacts { paths: BTreeSet::from(paths), ..HostFacts::default() }
 }
 
 /// Features of 1.11 and 1.12 that are refused.

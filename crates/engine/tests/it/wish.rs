@@ -44,6 +44,7 @@ kubernetesVersion: {version}
         binds_admin: true,
         external_ca: false,
         external_front_proxy_ca: false,
+        joins: false,
         upload_certs: false,
         certificate_key: None,
         certificate_key_given: false,
@@ -88,28 +89,62 @@ impl Detect for Host {
 
 /// The spec of a worker `w1` that was told a token and pins.
 pub(crate) fn join(version: &str, token: &str, pins: &[String]) -> JoinSpec {
-    join_into(version, token, pins, None)
+    joining(version, "w1", token, pins, "", None)
 }
 
 /// The spec of a dry run of that, whose files land in a folder.
 pub(crate) fn dry_join(version: &str, token: &str, pins: &[String], folder: &str) -> JoinSpec {
-    join_into(version, token, pins, Some(folder.into()))
+    joining(version, "w1", token, pins, "", Some(folder.into()))
 }
 
-fn join_into(version: &str, token: &str, pins: &[String], landing: Option<PathBuf>) -> JoinSpec {
+/// The spec of a control plane `cp2` at 192.0.2.11 that was told a token, pins and the key of the uploaded certificates.
+pub(crate) fn join_control_plane(version: &str, token: &str, pins: &[String], key: &str) -> JoinSpec {
+    joining(version, "cp2", token, pins, &control_plane(key), None)
+}
+
+/// The spec of a dry run of that.
+pub(crate) fn dry_join_control_plane(
+    version: &str,
+    token: &str,
+    pins: &[String],
+    key: &str,
+    folder: &str,
+) -> JoinSpec {
+    joining(version, "cp2", token, pins, &control_plane(key), Some(folder.into()))
+}
+
+fn control_plane(key: &str) -> String {
+    format!("controlPlane: {{localAPIEndpoint: {{advertiseAddress: 192.0.2.11}}, certificateKey: {key}}}\n")
+}
+
+fn joining(
+    version: &str,
+    name: &str,
+    token: &str,
+    pins: &[String],
+    more: &str,
+    landing: Option<PathBuf>,
+) -> JoinSpec {
     let text = format!(
         "apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
-nodeRegistration: {{name: w1, criSocket: unix:///run/memory.sock}}
+nodeRegistration: {{name: {name}, criSocket: unix:///run/memory.sock}}
 discovery:
   bootstrapToken: {{apiServerEndpoint: \"192.0.2.10:6443\", token: {token}, caCertHashes: {pins:?}}}
-"
+{more}"
     );
     let own: Version = version.parse().unwrap();
     let source = Source { text: &text, name: "join.yaml" };
     let loaded =
         load_join(source, &Options::new(own.clone()), &mut Host, &|_| true, &mut Vec::new()).unwrap();
-    let settings = Settings { ignored: Ignored::default(), patches: None, landing, kubeadm_version: own };
+    let settings = Settings {
+        ignored: Ignored::default(),
+        patches: None,
+        landing,
+        control_plane: loaded.config.control_plane.is_some(),
+        proxy_env: Vec::new(),
+        kubeadm_version: own,
+    };
     JoinSpec::new(loaded.config, loaded.version, loaded.release, settings)
 }
 

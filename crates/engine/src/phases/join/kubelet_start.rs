@@ -9,18 +9,21 @@ use std::path::{Path, PathBuf};
 use futures::future::BoxFuture;
 use kubeadm_pki::Certificate;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::backoff::Backoff;
+use crate::discovery::Discovered;
 use crate::join::{JoinSpec, Joined};
 use crate::objects::kubeconfig::cluster_of;
 use crate::phases::PhaseError;
 use crate::phases::kubelet_start::{self, config_file, env_file};
 use crate::phases::wait_control_plane::show;
 use crate::plan::{Action, Step};
-use crate::ports::{Access, ApiError, KubeconfigSource, NewFile, View};
+use crate::ports::{ApiError, NewFile, View};
 use crate::preflight::own::BOOTSTRAP_CONF;
 use crate::resource::NODES;
 use crate::spec::KUBERNETES;
+use crate::static_pods;
 use crate::stored::YOUNG;
 
 /// Why this node cannot be registered.
@@ -74,17 +77,46 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         if !again {
             steps.extend(unique(spec, joined, view).await?);
             let path = Path::new(KUBERNETES).join(BOOTSTRAP_CONF);
-            let content = joined.discovered.kubeconfig(&node.cluster.cluster_name).as_bytes().to_vec();
+            let content = bootstrap(joined, own_server(spec, joined, view)).as_bytes().to_vec();
             steps.push(Step::new(Action::WriteFile(NewFile { path, content, mode: 0o600, secret: true })));
         }
         steps.extend(authority(spec, joined, view)?);
-        let taints = node.init.node_registration.taints.as_deref().unwrap_or_default();
+        // The taints of a control plane come with its labels.
+        let taints = match own_server(spec, joined, view) {
+            None => node.init.node_registration.taints.as_deref().unwrap_or_default(),
+            Some(_) => &[],
+        };
         steps.push(Step::new(Action::Nothing).would("[kubelet-start] Would stop the kubelet"));
         steps.extend(kubelet_start::steps(node, view, taints).await?);
         steps.push(Step::new(Action::Nothing).would("[kubelet-start] Would start the kubelet"));
-        steps.push(show(node, false, vec![config_file(), env_file()]));
+        let manifests = match spec.join.control_plane {
+            Some(_) => &["kube-apiserver", "kube-controller-manager", "kube-scheduler"][..],
+            None => &[],
+        };
+        let shown = manifests.iter().map(|component| node.layout.manifest(component));
+        let shown = shown.chain([config_file(), env_file()]).collect();
+        steps.push(show(node, spec.join.control_plane.is_some(), shown));
         Ok(steps)
     })
+}
+
+/// The API server of this node, if it has one: the kubelet of a control plane asks none else, where the release has it so.
+/// A run of this phase alone knows it by its manifest (Q3 of the original).
+fn own_server(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Option<String> {
+    if spec.join.control_plane.is_some() {
+        return Some(joined.node.local_endpoint());
+    }
+    static_pods::api_server_endpoint(view.files).map(|endpoint| format!("https://{endpoint}"))
+}
+
+/// The kubeconfig of the bootstrap.
+fn bootstrap(joined: &Joined, own_server: Option<String>) -> Zeroizing<String> {
+    let Discovered { cluster, user } = &joined.discovered;
+    let mut cluster = cluster.clone();
+    if let Some(server) = own_server.filter(|_| joined.node.release.certificates.kubelet_local) {
+        cluster.server = server;
+    }
+    Discovered { cluster, user: user.clone() }.kubeconfig(&joined.node.cluster.cluster_name)
 }
 
 /// Whether this node has joined this cluster before. Another cluster's kubelet is refused.
@@ -93,7 +125,7 @@ pub(super) fn earlier(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Resul
     if !view.files.exists(&path) {
         return Ok(false);
     }
-    if joined.authorities.is_empty() {
+    if !joined.seen() {
         // Nothing can be said against it.
         return Ok(true);
     }
@@ -111,8 +143,7 @@ async fn unique(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Opti
     let extra = &joined.node.init.node_registration.kubelet_extra_args;
     let overridden = extra.iter().rev().find(|a| a.name == "hostname-override").map(|a| a.value.as_str());
     let name = overridden.unwrap_or(joined.node.node_name());
-    let kubeconfig = joined.discovered.kubeconfig(&joined.node.cluster.cluster_name);
-    let api = view.cluster.reader(&Access::new(KubeconfigSource::text(kubeconfig)));
+    let api = view.cluster.reader(&joined.access());
     let limit = spec.patience(spec.join.timeouts.kubernetes_api_call);
     let mut tries = Backoff::start(view.clock);
     let found = loop {
@@ -155,7 +186,7 @@ fn is_control_plane(node: &Value, joined: &Joined) -> bool {
 }
 
 /// The cluster's authority where the configuration wants it and where the kubelet's configuration names it.
-fn authority(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
+pub(super) fn authority(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
     if joined.authorities.is_empty() {
         return Ok(Vec::new());
     }

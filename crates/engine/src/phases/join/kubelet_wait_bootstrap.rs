@@ -10,19 +10,27 @@ use futures::future::BoxFuture;
 use crate::join::JoinSpec;
 use crate::phases::PhaseError;
 use crate::phases::wait_control_plane::kubelet_health;
-use crate::plan::{Action, Step, WaitBootstrap};
+use crate::plan::{Action, Step, WaitBootstrap, WaitKubelet};
 use crate::ports::View;
 use crate::preflight::own::BOOTSTRAP_CONF;
 use crate::spec::KUBERNETES;
+use crate::static_pods;
 
 /// Plans the phase. The credentials of the bootstrap go only once the kubelet has better ones: until then it may still
 /// need them.
 pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
         let timeouts = &spec.join.timeouts;
+        // A control plane's are there by now; a worker has none.
+        let manifests = ["etcd", "kube-apiserver"].map(|component| spec.alone.layout.manifest(component));
+        let manifests: Vec<_> = manifests.into_iter().filter(|path| view.files.exists(path)).collect();
         let wait = WaitBootstrap {
-            kubelet_health: kubelet_health(&spec.alone, view),
-            kubelet_limit: timeouts.kubelet_health_check.to_std(),
+            kubelet: WaitKubelet {
+                health: kubelet_health(&spec.alone, view),
+                limit: timeouts.kubelet_health_check.to_std(),
+            },
+            api_server: manifests.last().and_then(|manifest| static_pods::health(view, manifest)),
+            manifests,
             kubelet_conf: spec.kubelet_conf(),
             bootstrap_limit: timeouts.tls_bootstrap.to_std(),
         };

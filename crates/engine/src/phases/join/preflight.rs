@@ -1,11 +1,14 @@
-//! `preflight` of `join`: the machine, then the cluster, then what of an earlier join is there.
+//! `preflight` of `join`: the machine, then the cluster, then what of an earlier join is there; and for a control plane, the
+//! machine once more.
 
 use futures::future::BoxFuture;
 use kubeadm_config::address;
 
-use crate::join::JoinSpec;
+use super::control_plane_prepare::shared::{self, NotShared};
+use crate::join::{JoinSpec, Joined};
 use crate::phases::PhaseError;
 use crate::phases::join::kubelet_start::earlier;
+use crate::phases::preflight::images;
 use crate::plan::Step;
 use crate::ports::View;
 use crate::preflight::{self, Report};
@@ -22,10 +25,49 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         steps.extend(said);
         // What an earlier join of this very cluster left is no obstacle but a beginning.
         if let Err(error) = earlier(spec, joined, view) {
-            let lines = steps.into_iter().flat_map(|s| s.lines).collect();
             let check = "FileAvailable--etc-kubernetes-kubelet.conf".to_owned();
-            return Err(PhaseError::Preflight(Report { errors: vec![(check, error.to_string())], lines }));
+            return Err(failed(
+                Report { errors: vec![(check, error.to_string())], lines: Vec::new() },
+                steps,
+            ));
+        }
+        if spec.join.control_plane.is_some() {
+            steps = control_plane(spec, joined, view, steps).await?;
         }
         Ok(steps)
     })
+}
+
+/// A report below what was said before it.
+fn failed(mut report: Report, before: Vec<Step>) -> PhaseError {
+    report.lines.splice(0..0, before.into_iter().flat_map(|step| step.lines));
+    PhaseError::Preflight(report)
+}
+
+async fn control_plane(
+    spec: &JoinSpec,
+    joined: &Joined,
+    view: View<'_>,
+    mut steps: Vec<Step>,
+) -> Result<Vec<Step>, PhaseError> {
+    let node = joined.control_plane(view.files)?;
+    if node.cluster.control_plane_endpoint.is_empty() {
+        let text = "unable to add a new control plane instance to a cluster that doesn't have a stable \
+                    controlPlaneEndpoint address";
+        return Err(NotShared(vec![text.into()]).into());
+    }
+    let key = spec.join.control_plane.as_ref().map(|c| c.certificate_key.0.as_str());
+    let downloaded = key.is_some_and(|key| !key.is_empty());
+    if !downloaded {
+        shared::check(&node, view).map_err(NotShared)?;
+    }
+    let text = "[preflight] Running pre-flight checks before initializing the new control plane instance";
+    steps.push(Step::say(text));
+    let checks = preflight::checks::join_control_plane(&node, downloaded);
+    match preflight::run(&checks, &node, &node.ignored, view).await {
+        Ok(said) => steps.extend(said),
+        Err(report) => return Err(failed(report, steps)),
+    }
+    steps.extend(images(&node, view).await);
+    Ok(steps)
 }

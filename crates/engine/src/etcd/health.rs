@@ -1,0 +1,82 @@
+//! Whether the members of etcd agree on a leader and enough of them serve. cmd/kubeadm/app/util/etcd/etcd.go:
+//! CheckClusterHealth, 1.37.
+//!
+//! All are asked at once: one that is dead costs its time-out and not, as with the original, two minutes.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::backoff::Backoff;
+use crate::ports::{EtcdAccess, EtcdError, Etcds, Member, View};
+
+/// Why etcd is not healthy.
+#[derive(Debug, thiserror::Error)]
+pub enum UnhealthyError {
+    /// It does not even tell its members.
+    #[error("etcd cluster is not healthy: {0}")]
+    Members(EtcdError),
+    /// Too few members serve.
+    #[error("etcd cluster is not healthy: {serving} of its {voters} members serve; {}", failures.join("; "))]
+    NoQuorum {
+        /// How many do.
+        serving: usize,
+        /// How many there are, learners left out.
+        voters: usize,
+        /// Per member that does not: why.
+        failures: Vec<String>,
+    },
+}
+
+/// Waits until more than half of the members serve, and returns all of them.
+///
+/// # Errors
+/// See [`UnhealthyError`]; what time may cure only after `limit`.
+pub async fn wait(
+    access: &EtcdAccess,
+    etcds: &dyn Etcds,
+    view: View<'_>,
+    limit: Duration,
+) -> Result<Vec<Member>, UnhealthyError> {
+    let mut tries = Backoff::start(view.clock);
+    let outcome = loop {
+        match look(access, etcds).await {
+            Ok(members) => break Ok(members),
+            Err(UnhealthyError::Members(error)) if !error.is_transient() => {
+                break Err(UnhealthyError::Members(error));
+            }
+            Err(error) if tries.waited() < limit => {
+                tracing::debug!(%error, "trying again");
+                view.progress.progress(&format!("waiting for etcd: {error}"));
+            }
+            Err(error) => break Err(error),
+        }
+        tries.pause().await;
+    };
+    view.progress.progress("");
+    outcome
+}
+
+async fn look(access: &EtcdAccess, etcds: &dyn Etcds) -> Result<Vec<Member>, UnhealthyError> {
+    let etcd = etcds.reader(access);
+    let members = etcd.members().await.map_err(UnhealthyError::Members)?;
+    let voters: Vec<&Member> = members.iter().filter(|m| m.started() && !m.learner).collect();
+    let asked = voters.iter().filter_map(|m| m.client_urls.first()).map(|url| {
+        let etcd = &etcd;
+        async move { (url, etcd.status(url).await) }
+    });
+    let failures: Vec<String> = join_all(asked)
+        .await
+        .into_iter()
+        .filter_map(|(url, status)| match status {
+            Err(error) => Some(error.to_string()),
+            Ok(status) if !status.errors.is_empty() => Some(format!("{url}: {}", status.errors.join(", "))),
+            Ok(_) => None,
+        })
+        .collect();
+    let serving = voters.len() - failures.len();
+    match serving * 2 > voters.len() {
+        true => Ok(members),
+        false => Err(UnhealthyError::NoQuorum { serving, voters: voters.len(), failures }),
+    }
+}
