@@ -16,6 +16,7 @@ use crate::{Result, progress};
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "three-control-planes",
     about: "three control planes and two workers, joined at once; one dies, is reset and joins again",
+    default: true,
     run,
     ..Scenario::PLAIN
 };

@@ -12,6 +12,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "mixed",
     about: "the original joins and resets a cluster of ours, and the reverse",
     mixed: true,
+    default: true,
     run,
     ..Scenario::PLAIN
 };
