@@ -1,19 +1,15 @@
 //! A member leaves: its leadership goes to another first, and then the others are told.
 
-use super::access_at;
+use std::time::Duration;
+
+use super::{OwnMember, access_at};
 use crate::backoff::Backoff;
 use crate::plan::RemoveEtcdMember;
 use crate::ports::{EtcdAccess, EtcdError, Member, Output, View, WriteEtcds};
 
-use super::OwnMember;
-
 /// What has to be done so that the members that stay no longer count on this node's. `None` where it is not among them
 /// (any more), or where no other has a vote: then etcd ends with this node.
-pub fn removal(
-    own: &OwnMember,
-    members: Vec<Member>,
-    limit: std::time::Duration,
-) -> Option<RemoveEtcdMember> {
+pub fn removal(own: &OwnMember, members: Vec<Member>, limit: Duration) -> Option<RemoveEtcdMember> {
     let (mine, others): (Vec<Member>, Vec<Member>) =
         members.into_iter().partition(|m| m.peer_urls.iter().any(|url| own.peer_urls.contains(url)));
     let voters = others.into_iter().filter(|m| m.started() && !m.learner);
@@ -69,7 +65,6 @@ async fn hand_over(removal: &RemoveEtcdMember, etcds: &dyn WriteEtcds) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn member(id: u64, learner: bool) -> Member {
         let url = |port: u16| vec![format!("https://192.0.2.{id}:{port}")];
