@@ -1,6 +1,6 @@
 //! A one-node cluster: what `cargo xtask cluster` makes and most scenarios start from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::command::{Output, Run};
@@ -67,6 +67,19 @@ pub fn start_node(
         node.run(["chmod", "+x", "/usr/bin/crictl"])?;
     }
     Ok(node)
+}
+
+/// Gives a node the images of another release, as an upgrade finds them in a registry.
+pub fn bring_images(lab: &Lab, node: &Node, release: &Release, kubeadm: &Kubeadm) -> Result<()> {
+    let have = node.run(["ctr", "-n", "k8s.io", "images", "ls", "-q"])?;
+    for image in prepare(lab, release, kubeadm)? {
+        if !have.lines().any(|name| name == image.reference) {
+            let inside = image.archive.strip_prefix(lab.root()).unwrap_or(&image.archive);
+            let inside = Path::new("/lab").join(inside);
+            node.run(["ctr", "-n", "k8s.io", "images", "import", &inside.to_string_lossy()])?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs `kubeadm init` with the node's configuration and more arguments, whatever its exit status.

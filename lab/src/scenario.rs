@@ -163,15 +163,7 @@ impl Context<'_> {
 
     /// Gives a node the images of another release, as an upgrade finds them in a registry.
     pub fn bring_images(&self, node: &Node, release: &Release) -> Result<()> {
-        let have = node.run(["ctr", "-n", "k8s.io", "images", "ls", "-q"])?;
-        for image in cluster::prepare(self.lab, release, self.kubeadm)? {
-            if !have.lines().any(|name| name == image.reference) {
-                let inside = image.archive.strip_prefix(self.lab.root()).unwrap_or(&image.archive);
-                let inside = Path::new("/lab").join(inside);
-                node.run(["ctr", "-n", "k8s.io", "images", "import", &inside.to_string_lossy()])?;
-            }
-        }
-        Ok(())
+        cluster::bring_images(self.lab, node, release, self.kubeadm)
     }
 
     /// Installs another release's kubelet and kubectl, as the package manager would, and starts the kubelet anew.

@@ -1,5 +1,6 @@
 //! `cargo xtask bench --reference PATH`: our kubeadm and the original side by side, in turns, in one run.
 
+mod life;
 mod measure;
 
 use std::path::Path;
@@ -44,12 +45,21 @@ impl Measured {
     /// Measures both programs in turns, so that whatever else the machine does hits both.
     fn take(row: &'static Row, mut run: impl FnMut(bool) -> Result<Cost>) -> Result<Self> {
         progress::step(format!("measure {} ({} times each)", row.name, row.runs));
-        let mut measured = Self { row, ours: Vec::new(), theirs: Vec::new() };
+        let mut measured = Self::new(row);
         for _ in 0..row.runs {
-            measured.theirs.push(run(true)?);
-            measured.ours.push(run(false)?);
+            measured.add(true, run(true)?);
+            measured.add(false, run(false)?);
         }
         Ok(measured)
+    }
+
+    fn new(row: &'static Row) -> Self {
+        Self { row, ours: Vec::new(), theirs: Vec::new() }
+    }
+
+    fn add(&mut self, reference: bool, cost: Cost) {
+        let costs = if reference { &mut self.theirs } else { &mut self.ours };
+        costs.push(cost);
     }
 
     /// One line of the table.
@@ -61,7 +71,7 @@ impl Measured {
             let (ours, theirs) = (summary(&self.ours, value), summary(&self.theirs, value));
             let share = ours.1 / theirs.1;
             let verdict = goal.map_or(String::new(), |g| {
-                format!(", goal {g}{}", if share <= g { "" } else { " **missed**" })
+                format!(", goal {g:.2}{}", if share <= g { "" } else { " **missed**" })
             });
             format!(
                 "{:.1} ({:.1}) / {:.1} ({:.1}) {unit} = {share:.2}{verdict}",
@@ -106,6 +116,7 @@ pub(crate) fn run(lab: &Lab, ours: &Kubeadm, theirs: &Kubeadm) -> Result<()> {
     };
     all.push(Measured::take(&DRY_RUN, |reference| on_node(reference, &["--dry-run"]))?);
     all.push(Measured::take(&INIT, |reference| on_node(reference, &[]))?);
+    all.extend(life::take(lab, ours, theirs)?);
 
     let text = report(&all, ours, theirs)?;
     let path = repository().join("BENCHMARKS.md");
@@ -145,7 +156,8 @@ fn report(all: &[Measured], ours: &Kubeadm, theirs: &Kubeadm) -> Result<String> 
          first number is the median, the one in brackets the least. Memory is the most that was resident at a time,\n\
          of the program or of one that it runs (init asks `kubelet --version`, which takes more than ours does), and\n\
          no less than the few MiB of the program that measures. RSA keys are found by chance, so what makes them\n\
-         varies. `init` runs on a fresh node of the lab with all images present and ends when kubeadm does.\n\n\
+         varies. `init`, `join`, `reset` and `upgrade` run on fresh nodes of the lab with all images present and end when\n\
+         kubeadm does; of joins at once the time of the last, the work of all and the memory of the largest count.\n\n\
          {processors} processors, load of the last five minutes {load}. \
          Size: {:.1} MB / {:.1} MB.\n\n\
          | command | runs | wall time | processor time | memory |\n|---|---|---|---|---|\n{}\n",
