@@ -13,6 +13,8 @@ pub enum Kind {
     Bool,
     /// A number of 32 bits.
     Int32,
+    /// A number.
+    Int,
     /// Comma-separated texts; may be repeated.
     Strings,
     /// `1h30m`.
@@ -30,6 +32,7 @@ impl Kind {
             Self::String => "string",
             Self::Bool => "bool",
             Self::Int32 => "int32",
+            Self::Int => "int",
             Self::Strings => "strings",
             Self::Duration => "duration",
             Self::Level => "Level",
@@ -117,10 +120,22 @@ pub static CATALOGUE: &[Flag] = &[
         "Allow validation and migration with experimental, unreleased APIs.",
     ),
     flag(
+        "allow-experimental-upgrades",
+        Bool,
+        "",
+        "Show unstable versions of Kubernetes as an upgrade alternative and allow upgrading to an alpha/beta/release candidate versions of Kubernetes.",
+    ),
+    flag(
         "allow-missing-template-keys",
         Bool,
         "true",
         "If true, ignore any errors in templates when a field or map key is missing in the template. Only applies to golang and jsonpath output formats.",
+    ),
+    flag(
+        "allow-release-candidate-upgrades",
+        Bool,
+        "",
+        "Show release candidate versions of Kubernetes as an upgrade alternative and allow upgrading to a release candidate versions of Kubernetes.",
     ),
     flag(
         "apiserver-advertise-address",
@@ -147,6 +162,12 @@ pub static CATALOGUE: &[Flag] = &[
         "",
         "Key used to encrypt the control-plane certificates in the kubeadm-certs Secret: a hex encoded AES key of 32 bytes.",
     ),
+    flag(
+        "certificate-renewal",
+        Bool,
+        "true",
+        "Perform the renewal of certificates used by component changed during upgrades.",
+    ),
     flag("cleanup-tmp-dir", Bool, "", "Cleanup the \"/etc/kubernetes/tmp\" directory"),
     flag(
         "client-name",
@@ -161,6 +182,7 @@ pub static CATALOGUE: &[Flag] = &[
         "A comma-separated list for component config API objects to print the default values for. Available values: [KubeProxyConfiguration KubeletConfiguration]. If this flag is not set, no component configs will be printed.",
     ),
     flag("config", String, "", "Path to a kubeadm configuration file."),
+    Flag { short: Some('c'), ..flag("context-lines", Int, "3", "How many lines of context in the diff") },
     flag("control-plane", Bool, "", "Create a new control plane instance on this node"),
     flag(
         "control-plane-endpoint",
@@ -205,13 +227,22 @@ pub static CATALOGUE: &[Flag] = &[
         "For token-based discovery, allow joining without --discovery-token-ca-cert-hash pinning.",
     ),
     flag("dry-run", Bool, "", "Don't apply any changes; just output what would be done."),
+    flag("etcd-upgrade", Bool, "true", "Perform the upgrade of etcd."),
     flag(
         "feature-gates",
         String,
         "",
         "A set of key=value pairs that describe feature gates for various features.",
     ),
-    Flag { short: Some('f'), ..flag("force", Bool, "", "Do not ask before the node is changed.") },
+    Flag {
+        short: Some('f'),
+        ..flag(
+            "force",
+            Bool,
+            "",
+            "Do not ask before going on. An upgrade also goes on where requirements are not met that can be overruled.",
+        )
+    },
     flag(
         "groups",
         Strings,
@@ -274,6 +305,12 @@ pub static CATALOGUE: &[Flag] = &[
         String,
         "",
         "Specify range of IP addresses for the pod network. If set, the control plane will automatically allocate CIDRs for every node.",
+    ),
+    flag(
+        "print-config",
+        Bool,
+        "",
+        "Specifies whether the configuration of the cluster should be printed or not.",
     ),
     flag(
         "print-join-command",
@@ -356,6 +393,15 @@ pub static CATALOGUE: &[Flag] = &[
         "8760h0m0s",
         "The validity period of the client certificate. It is an offset from the current time.",
     ),
+    Flag {
+        short: Some('y'),
+        ..flag(
+            "yes",
+            Bool,
+            "",
+            "Perform the upgrade and do not prompt for confirmation (non-interactive mode).",
+        )
+    },
 ];
 
 /// A flag of the catalogue.

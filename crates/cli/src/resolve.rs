@@ -230,12 +230,13 @@ fn reconcile_addons(cluster: &mut ClusterConfiguration, mut skip: Vec<String>) -
     skip
 }
 
-/// The folder of a dry run of `verb`: the one that was named, or a new one.
+/// The folder of a dry run of a command: the one that was named, or a new one.
 pub(crate) fn dry_run_folder(
     fx: &Effects,
-    verb: &str,
+    command: &str,
     notices: &mut Vec<Notice>,
 ) -> Result<PathBuf, CommandError> {
+    let verb = command.split(' ').next().unwrap_or_default();
     let variable = format!("KUBEADM_{}_DRYRUN_DIR", verb.to_uppercase());
     if let Some(given) = fx.system.env().get(&variable).filter(|v| !v.is_empty()) {
         return Ok(given.into());
@@ -244,7 +245,8 @@ pub(crate) fn dry_run_folder(
     fx.files.create_dir(&parent, 0o700)?;
     let mut bytes = [0; 4];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::new("no random numbers"))?;
-    let folder = parent.join(format!("kubeadm-{verb}-dryrun{}", u32::from_ne_bytes(bytes)));
+    let command = command.replace(' ', "-");
+    let folder = parent.join(format!("kubeadm-{command}-dryrun{}", u32::from_ne_bytes(bytes)));
     fx.files
         .create_dir(&folder, 0o700)
         .map_err(|e| CommandError::new(format!("could not create a temporary directory: {e}")))?;
@@ -255,8 +257,7 @@ pub(crate) fn dry_run_folder(
     Ok(folder)
 }
 
-/// `*_proxy` in any case, sorted by name.
-/// The proxy settings of this process, which the components get too.
+/// The proxy settings of this process, which the components get too: `*_proxy` in any case, sorted by name.
 pub(crate) fn proxy_env(fx: &Effects) -> Vec<(String, String)> {
     let proxies =
         fx.system.env().iter().filter(|(k, v)| k.to_lowercase().ends_with("_proxy") && !v.is_empty());

@@ -125,7 +125,7 @@ fn read(kind: Kind, text: &str) -> Result<Value, String> {
             "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
             _ => return Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
         }),
-        Kind::Int32 => Value::Int(int32(text, true)?),
+        Kind::Int32 | Kind::Int => Value::Int(int32(text, true)?),
         Kind::Level => Value::Int(int32(text, false)?),
         Kind::Strings => Value::List(comma_list(text)?),
         Kind::Duration => Value::Duration(text.parse::<GoDuration>().map_err(|e| e.to_string())?),

@@ -16,7 +16,7 @@ use crate::load::{self, InitConfig, Options, Source};
 use crate::token::BootstrapTokenString;
 use crate::types::{
     BootstrapToken, BootstrapTokenDiscovery, Discovery, JoinConfiguration, NodeRegistration,
-    ResetConfiguration, SecretText, UpgradeConfiguration,
+    ResetConfiguration, SecretText,
 };
 use crate::write::{self, Components};
 
@@ -164,9 +164,7 @@ pub fn print_reset_defaults(release: &Release) -> String {
 
 /// The text of `config print upgrade-defaults`.
 pub fn print_upgrade_defaults() -> String {
-    let mut config = UpgradeConfiguration::default();
-    defaults::upgrade(&mut config);
-    write::to_text(&[write::upgrade(&config, Api::V1Beta4)])
+    write::to_text(&[write::upgrade(&load::upgrade_defaults(), Api::V1Beta4)])
 }
 
 /// The placeholder of printed defaults, which is no secret (`constants.PlaceholderToken` of `config print`).

@@ -64,9 +64,10 @@ pub(crate) fn complete_for(
             Notice::warning(Placed { text, place }.to_string())
         }));
     }
+    let supplied = |document: Option<&ComponentDocument>| document.is_some_and(|d| !d.generated);
     ComponentConfigs {
-        kubelet: ComponentConfig { value: kubelet, user_supplied: users_kubelet.is_some() },
-        kube_proxy: ComponentConfig { value: kube_proxy, user_supplied: users_proxy.is_some() },
+        kubelet: ComponentConfig { value: kubelet, user_supplied: supplied(users_kubelet) },
+        kube_proxy: ComponentConfig { value: kube_proxy, user_supplied: supplied(users_proxy) },
     }
 }
 

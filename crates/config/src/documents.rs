@@ -40,6 +40,8 @@ pub struct ComponentDocument {
     pub source_name: String,
     /// Places of its fields; empty when it was embedded in another object.
     pub positions: BTreeMap<String, Position>,
+    /// Whether kubeadm made it and nobody changed it since, as its checksum in the cluster says.
+    pub generated: bool,
 }
 
 /// One document of kubeadm's own API.
@@ -120,6 +122,7 @@ impl Documents {
                 source_name: document.source_name,
                 value: document.value,
                 positions: document.positions,
+                generated: false,
             });
             return Ok(());
         }
@@ -174,6 +177,7 @@ impl Documents {
                     value,
                     source_name,
                     positions: BTreeMap::new(),
+                    generated: false,
                 });
             }
         }

@@ -422,6 +422,23 @@ pub fn upgrade_from_documents(
     Ok(Loaded { config: found.value, version, release, components: Vec::new() })
 }
 
+/// Loads the configuration of `upgrade` from a file.
+pub fn load_upgrade(
+    source: Source<'_>,
+    options: &Options,
+    notices: &mut Vec<Notice>,
+) -> Result<Loaded<UpgradeConfiguration>, ConfigError> {
+    let documents = Documents::read(source.text, source.name, options.reading, notices)?;
+    upgrade_from_documents(&documents, options, notices)
+}
+
+/// The configuration of `upgrade` where there is no file.
+pub fn upgrade_defaults() -> UpgradeConfiguration {
+    let mut config = UpgradeConfiguration::default();
+    defaults::upgrade(&mut config);
+    config
+}
+
 /// The release of commands whose configuration names no version.
 fn own_release(options: &Options) -> Result<(Version, Release), ConfigError> {
     let version = options.target.clone().unwrap_or_else(|| options.client.clone());

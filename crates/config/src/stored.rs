@@ -3,11 +3,11 @@
 //! It was validated when it was stored, by whichever kubeadm made the cluster; here it is completed for its release
 //! and nothing more. Source: app/util/config/cluster.go (getInitConfigurationFromCluster, v1.37).
 
-use kubeadm_release::{Reference, Release};
+use kubeadm_release::{Reference, Release, Version};
 
 use crate::api::{self, Kind};
 use crate::defaults;
-use crate::documents::{Decoded, Documents, Reading};
+use crate::documents::{ComponentDocument, Decoded, Documents, Reading};
 use crate::error::{ConfigError, Notice, Placed};
 use crate::form;
 use crate::load::{InitConfig, Loaded};
@@ -20,9 +20,18 @@ pub struct StoredTexts {
     /// `ClusterConfiguration` (or `MasterConfiguration`) of `kubeadm-config`.
     pub cluster: String,
     /// `kubelet` of `kubelet-config`.
-    pub kubelet: Option<String>,
+    pub kubelet: Option<StoredComponent>,
     /// `config.conf` of `kube-proxy`.
-    pub kube_proxy: Option<String>,
+    pub kube_proxy: Option<StoredComponent>,
+}
+
+/// The configuration of a component as the cluster keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredComponent {
+    /// The text.
+    pub text: String,
+    /// Whether kubeadm made it and nobody changed it since.
+    pub generated: bool,
 }
 
 /// The source that stands in messages.
@@ -71,11 +80,28 @@ pub fn load(
     defaults::control_plane_endpoint(&mut cluster.control_plane_endpoint, init.local_api_endpoint.bind_port)?;
     let mut components = documents.components()?;
     for (name, text) in [("kubelet-config", &texts.kubelet), ("kube-proxy", &texts.kube_proxy)] {
-        let Some(text) = text else { continue };
+        let Some(StoredComponent { text, generated }) = text else { continue };
         let name = format!("ConfigMap kube-system/{name}");
-        components.extend(Documents::read(text, &name, reading, notices)?.components()?);
+        let read = Documents::read(text, &name, reading, notices)?.components()?;
+        components.extend(read.into_iter().map(|c| ComponentDocument { generated: *generated, ..c }));
     }
     Ok(Loaded { config: InitConfig { init, cluster }, version, release, components })
+}
+
+/// The same configuration for another version of the control plane, as an upgrade makes it.
+///
+/// # Errors
+/// A version whose facts this build does not have, or a field that its release cannot express.
+pub fn for_version(
+    mut loaded: Loaded<InitConfig>,
+    version: &Version,
+) -> Result<Loaded<InitConfig>, ConfigError> {
+    let release = Release::of(version)?;
+    let cluster = &mut loaded.config.cluster;
+    cluster.kubernetes_version = version.to_string();
+    form::settle(cluster, Some(loaded.release.config_api.written), &release, version)
+        .map_err(|form::NoCounterpart { text, .. }| ConfigError::Conversion(Placed { place: None, text }))?;
+    Ok(Loaded { version: version.clone(), release, ..loaded })
 }
 
 /// The key of `kubeadm-config` that holds the cluster, by age of its API.
@@ -108,6 +134,29 @@ mod tests {
             assert_eq!(again.networking.pod_subnet, "10.9.0.0/16");
             assert_eq!(write::cluster(again, Api::V1), write::cluster(&config.cluster, Api::V1), "1.{minor}");
         }
+    }
+
+    #[test]
+    fn a_later_version_has_its_own_form() {
+        let load = |version: &str, more: &str| {
+            let cluster = format!(
+                "apiVersion: kubeadm.k8s.io/{more}\nkind: ClusterConfiguration\nkubernetesVersion: {version}\n"
+            );
+            let texts = StoredTexts { cluster, ..StoredTexts::default() };
+            super::load(&texts, InitConfiguration::default(), &mut Vec::new()).unwrap()
+        };
+        let to = |text: &str| text.parse::<Version>().unwrap();
+        let newer = for_version(load("v1.36.3", "v1beta4"), &to("1.37.2")).unwrap();
+        assert_eq!((newer.release.minor, newer.config.cluster.kubernetes_version.as_str()), (37, "v1.37.2"));
+        // The older API named etcd's whole image.
+        let mut old = load("v1.12.10", "v1alpha3");
+        old.config.cluster.etcd.local.get_or_insert_default().image = "r/etcd:3.2.24".into();
+        let local = for_version(old.clone(), &to("1.13.12")).unwrap().config.cluster.etcd.local.unwrap();
+        assert_eq!((local.image_repository.as_str(), local.image_tag.as_str()), ("r", "3.2.24"));
+        old.config.cluster.audit_policy.path = "/p".into();
+        let error = for_version(old, &to("1.13.12")).unwrap_err().to_string();
+        assert!(error.contains("AuditPolicy"), "{error}");
+        assert!(for_version(load("v1.36.3", "v1beta4"), &to("1.38.0")).is_err());
     }
 
     #[test]

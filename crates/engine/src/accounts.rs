@@ -469,6 +469,9 @@ mod tests {
             }
             Ok(())
         }
+        fn reappear(&self, _: &Path) -> Result<(), FileError> {
+            unreachable!("nobody watches accounts")
+        }
         fn create_dir(&self, _: &Path, _: u32) -> Result<(), FileError> {
             Ok(())
         }

@@ -208,6 +208,37 @@ pub enum Action {
     WaitControlPlane(WaitControlPlane),
     /// Restarts static pods, one after the other, and waits for each.
     RestartStaticPods(Vec<RestartStaticPod>),
+    /// Gives static pods new manifests and waits until they run by them. What does not come up is put back.
+    ReplaceStaticPods(Box<ReplaceStaticPods>),
+    /// Keeps a copy of a file.
+    BackUp {
+        /// The file.
+        file: PathBuf,
+        /// Its copy.
+        to: PathBuf,
+    },
+    /// Saves a snapshot of etcd.
+    SnapshotEtcd {
+        /// How etcd is reached.
+        access: EtcdAccess,
+        /// The member that gives it.
+        endpoint: String,
+        /// The file.
+        to: PathBuf,
+        /// How long it is tried.
+        limit: Duration,
+    },
+    /// Runs a Job, to see whether the cluster takes work.
+    TryJob {
+        /// The Job.
+        job: Box<Value>,
+        /// How long it may take.
+        limit: Duration,
+        /// Whether a failure is only a warning (`--ignore-preflight-errors=CreateJob`).
+        ignore_errors: bool,
+    },
+    /// Asks whether to go on.
+    Confirm(String),
 }
 
 /// What to do with a service.
@@ -357,6 +388,34 @@ pub struct JoinEtcd {
     pub initial_cluster: Option<String>,
     /// Limit for each thing that is waited for.
     pub limit: Duration,
+}
+
+/// Static pods that get new manifests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplaceStaticPods {
+    /// The pods by their new manifests. Each needs those before it, and so ends before them and comes up after them; one
+    /// whose manifest is the same is restarted where there is one before it.
+    pub new: Vec<StaticPodManifest>,
+    /// How long one pod may take, new or put back.
+    pub limit: Duration,
+    /// The manifests of before: of these pods, in the same order, and then of pods that were replaced in the same run. If
+    /// one does not come up, it is put back with all others but those that it needs.
+    pub undo: Vec<StaticPodManifest>,
+    /// Where the manifests of before are kept.
+    pub backups: PathBuf,
+    /// Of etcd: where the snapshot of its data is.
+    pub snapshot: Option<PathBuf>,
+}
+
+/// A static pod and the manifest it is to run by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticPodManifest {
+    /// Name of its container.
+    pub component: String,
+    /// The manifest.
+    pub file: NewFile,
+    /// What must answer. `None` where nothing can be asked: then its container has to run.
+    pub health: Option<ComponentHealth>,
 }
 
 /// Health endpoint of a control-plane component.

@@ -74,6 +74,8 @@ pub const NODES: Resource = Resource::new("", "v1", "nodes", "Node", false);
 pub const DEPLOYMENTS: Resource = Resource::new("apps", "v1", "deployments", "Deployment", true);
 /// Leases.
 pub const LEASES: Resource = Resource::new("coordination.k8s.io", "v1", "leases", "Lease", true);
+/// Jobs.
+pub const JOBS: Resource = Resource::new("batch", "v1", "jobs", "Job", true);
 /// Daemon sets.
 pub const DAEMON_SETS: Resource = Resource::new("apps", "v1", "daemonsets", "DaemonSet", true);
 /// Roles.
@@ -97,6 +99,7 @@ pub const ALL: &[Resource] = &[
     DEPLOYMENTS,
     DAEMON_SETS,
     LEASES,
+    JOBS,
     ROLES,
     ROLE_BINDINGS,
     CLUSTER_ROLES,

@@ -7,7 +7,7 @@ use crate::backoff::Backoff;
 use crate::plan::RestartStaticPod;
 use crate::ports::*;
 use crate::run::ActionError;
-use crate::wait;
+use crate::wait::{self, Anew};
 
 /// How long a component may take to end: what the kubelet gives pods that say nothing else.
 const GRACE: Duration = Duration::from_secs(30);
@@ -30,13 +30,20 @@ pub(crate) async fn static_pods(
     for pod in pods {
         output.say(&format!("[renew] Restarting the static Pod {}", pod.component));
         let since = view.clock.now();
-        stop(pod, runtime)
+        stop(&pod.component, runtime)
             .await
             .map_err(|source| ActionError::Restart { component: pod.component.clone(), source })?;
         if alone {
             continue;
         }
-        wait::restarted(pod, since, view, output).await.map_err(|e| ActionError::Wait(Box::new(e)))?;
+        let anew = Anew {
+            component: &pod.component,
+            manifest: &pod.manifest,
+            health: pod.health.as_ref(),
+            limit: pod.limit,
+            since,
+        };
+        wait::anew(anew, view, output).await.map_err(|e| ActionError::Wait(Box::new(e)))?;
         if let Some(url) = &pod.quorum {
             alone = !answers_soon(url, view, output).await;
         }
@@ -53,9 +60,9 @@ pub(crate) async fn static_pods(
 /// Ends what runs, so that the kubelet makes it anew at once. What has ended by itself, such as a component whose
 /// certificate has expired, would be made anew only after a pause of up to five minutes: the kubelet forgets that with
 /// the pod.
-async fn stop(pod: &RestartStaticPod, runtime: &dyn WriteRuntime) -> Result<(), RuntimeError> {
+pub(crate) async fn stop(component: &str, runtime: &dyn WriteRuntime) -> Result<(), RuntimeError> {
     let containers = runtime.containers().await?;
-    let own: Vec<&Container> = containers.iter().filter(|c| c.name == pod.component).collect();
+    let own: Vec<&Container> = containers.iter().filter(|c| c.name == component).collect();
     let running: Vec<&&Container> = own.iter().filter(|c| c.state == ContainerState::Running).collect();
     for container in &running {
         runtime.stop_container(&container.id, GRACE).await?;

@@ -3,6 +3,7 @@
 //!
 //! There is one executor. A dry run gives it other ports ([`crate::dryrun`]) and nothing else.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,9 +17,10 @@ use crate::phases::PhaseError;
 use crate::plan::*;
 use crate::ports::*;
 use crate::queue::Queue;
+use crate::replace::{self, ReplaceError};
 use crate::resource::{CLUSTER_ROLE_BINDINGS, NODES, Resource};
-use crate::restart;
 use crate::wait::{self, WaitError};
+use crate::{restart, trial};
 
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +57,14 @@ pub enum ActionError {
     /// The container runtime.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// Images that could not be pulled, each with its cause.
-    #[error("{}", .0.join("\n"))]
-    Pull(Vec<String>),
+    /// Checks of a preflight that could only be made by acting, such as pulling images: each fault with its cause.
+    #[error("{}", faults.join("\n"))]
+    Check {
+        /// Name of the check.
+        check: &'static str,
+        /// What is wrong.
+        faults: Vec<String>,
+    },
     /// A wait that was in vain.
     #[error(transparent)]
     Wait(#[from] Box<WaitError>),
@@ -95,6 +102,15 @@ pub enum ActionError {
     /// The accounts of RootlessControlPlane.
     #[error("failed to create users and groups: {0}")]
     Accounts(String),
+    /// A static pod that did not come up with its new manifest.
+    #[error(transparent)]
+    Replace(Box<ReplaceError>),
+    /// etcd gave no snapshot.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
+    /// The user does not want to go on.
+    #[error("won't proceed; the user didn't answer (Y|y) in order to continue")]
+    Declined,
 }
 
 /// What the executor needs to know of a spec, whatever its workflow.
@@ -313,6 +329,85 @@ impl<'a> Executor<'a> {
                 }
                 restart::static_pods(pods, &*self.runtime, self.view(), &*self.fx.output).await
             }
+            Action::ReplaceStaticPods(replace) => {
+                if self.context.dry {
+                    let new: Vec<NewFile> = replace.new.iter().map(|pod| pod.file.clone()).collect();
+                    files.write_all(&new)?;
+                    return Ok(self.show(&new.into_iter().map(|file| file.path).collect::<Vec<_>>())?);
+                }
+                let tools = replace::Tools {
+                    files: &**files,
+                    runtime: &*self.runtime,
+                    view: self.view(),
+                    output: &*self.fx.output,
+                };
+                tools.replace(replace).await
+            }
+            Action::BackUp { file, to } => Ok(self.back_up(file, to)?),
+            Action::SnapshotEtcd { access, endpoint, to, limit } => {
+                self.snapshot(access, endpoint, to, *limit).await
+            }
+            Action::TryJob { job, limit, ignore_errors } => {
+                let tried = match self.context.dry {
+                    true => Ok(()),
+                    false => trial::job(job, *limit, &*self.api, &*self.fx.clock).await,
+                };
+                let faults = tried.err().into_iter().collect();
+                self.checked("CreateJob", faults, *ignore_errors)
+            }
+            Action::Confirm(question) => {
+                let agreed = self.context.dry || self.fx.output.confirm(question);
+                if agreed { Ok(()) } else { Err(ActionError::Declined) }
+            }
+        }
+    }
+
+    /// Faults that a check has found, which may have to be errors.
+    fn checked(&self, check: &'static str, faults: Vec<String>, ignore: bool) -> Result<(), ActionError> {
+        if ignore {
+            for fault in faults {
+                self.fx.output.note(&format!("\t[WARNING {check}]: {fault}"));
+            }
+            return Ok(());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(ActionError::Check { check, faults }) }
+    }
+
+    fn back_up(&self, file: &Path, to: &Path) -> Result<(), FileError> {
+        let files = &self.fx.files;
+        // In the folder of a dry run the copy would lie where the new file does.
+        let Some(meta) = files.stat(file)?.filter(|_| !self.context.dry) else { return Ok(()) };
+        let Some(content) = files.read(file)? else { return Ok(()) };
+        if let Some(folder) = to.parent() {
+            files.create_dir(folder, 0o700)?;
+        }
+        files.write(&NewFile { path: to.to_owned(), content, mode: meta.mode, secret: true })
+    }
+
+    async fn snapshot(
+        &self,
+        access: &EtcdAccess,
+        endpoint: &str,
+        to: &Path,
+        limit: Duration,
+    ) -> Result<(), ActionError> {
+        if self.context.dry {
+            return Ok(());
+        }
+        let etcd = self.fx.etcds.writer(access);
+        let mut tries = Backoff::start(&*self.fx.clock);
+        loop {
+            match etcd.snapshot(endpoint, to).await {
+                Ok(size) => {
+                    tracing::debug!(size, path = %to.display(), "snapshot of etcd");
+                    return Ok(());
+                }
+                Err(error) if error.is_transient() && tries.waited() < limit => {
+                    tracing::debug!(%error, "trying again");
+                }
+                Err(error) => return Err(error.into()),
+            }
+            tries.pause().await;
         }
     }
 
@@ -402,16 +497,7 @@ impl<'a> Executor<'a> {
             failures.extend(futures::future::join_all(all).await.into_iter().filter_map(Result::err));
         }
         self.fx.output.progress("");
-        if failures.is_empty() {
-            return Ok(());
-        }
-        if pull.ignore_errors {
-            for failure in failures {
-                self.fx.output.note(&format!("\t[WARNING ImagePull]: {failure}"));
-            }
-            return Ok(());
-        }
-        Err(ActionError::Pull(failures))
+        self.checked("ImagePull", failures, pull.ignore_errors)
     }
 
     /// Upstream tries five times within milliseconds (quirk 23): a registry that stumbles needs a moment.

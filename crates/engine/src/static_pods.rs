@@ -44,12 +44,27 @@ impl StaticPod {
     }
 }
 
+/// The tag of an image that is named by one.
+pub(crate) fn tag(image: &str) -> Option<&str> {
+    let name = image.rsplit('/').next().filter(|name| !name.contains('@'))?;
+    name.split_once(':').map(|(_, tag)| tag).filter(|_| !image.starts_with("sha256:"))
+}
+
 /// What a static pod is asked to see whether it lives, by the liveness probe of its manifest. The kubelet asks without
 /// credentials and trusts any certificate. `None` where there is no probe over HTTP, or no manifest.
 pub fn health(view: View<'_>, manifest: &Path) -> Option<ComponentHealth> {
-    let pod = pod(view.files, manifest)?;
+    probed(&pod(view.files, manifest)?, "livenessProbe")
+}
+
+/// What a static pod is asked to see whether it serves: by the readiness probe of its manifest, else as it is asked
+/// whether it lives.
+pub fn readiness(pod: &Value) -> Option<ComponentHealth> {
+    probed(pod, "readinessProbe").or_else(|| probed(pod, "livenessProbe"))
+}
+
+fn probed(pod: &Value, probe: &str) -> Option<ComponentHealth> {
     let container = &pod["spec"]["containers"][0];
-    let probe = &container["livenessProbe"]["httpGet"];
+    let probe = &container[probe]["httpGet"];
     let word = |value: &Value| value.as_str().map(str::to_owned);
     let port = match &probe["port"] {
         Value::String(name) => {
@@ -95,7 +110,8 @@ fn of(files: &dyn Files, component: &str) -> Option<Value> {
     pod(files, &Path::new(MANIFESTS).join(format!("{component}.yaml")))
 }
 
-fn pod(files: &dyn Files, manifest: &Path) -> Option<Value> {
+/// A manifest that is there and can be read.
+pub(crate) fn pod(files: &dyn Files, manifest: &Path) -> Option<Value> {
     let text = String::from_utf8(files.read(manifest).ok()??).ok()?;
     kubeadm_yaml::parse_value(&text, &manifest.display().to_string()).ok()
 }
@@ -118,4 +134,33 @@ pub fn read(view: View<'_>, manifests: &[PathBuf]) -> Vec<StaticPod> {
         .collect();
     found.sort_by_key(|pod| pod.component != "etcd");
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn images_are_told_apart_by_their_tags_where_they_have_some() {
+        assert_eq!(tag("registry.k8s.io/kube-apiserver:v1.37.2"), Some("v1.37.2"));
+        assert_eq!(tag("localhost:5000/etcd"), None);
+        assert_eq!(tag("r/etcd:3.6@sha256:00"), None);
+        assert_eq!(tag("sha256:00ff"), None);
+    }
+
+    #[test]
+    fn readiness_is_preferred_to_liveness() {
+        let probe = |path: &str| json!({"httpGet": {"path": path, "port": "probe-port", "scheme": "HTTPS"}});
+        let mut pod = json!({"spec": {"containers": [{
+            "name": "kube-apiserver",
+            "livenessProbe": probe("/livez"),
+            "ports": [{"name": "probe-port", "containerPort": 6443}],
+        }]}});
+        assert_eq!(readiness(&pod).unwrap().url, "https://127.0.0.1:6443/livez");
+        pod["spec"]["containers"][0]["readinessProbe"] = probe("/readyz");
+        assert_eq!(readiness(&pod).unwrap().url, "https://127.0.0.1:6443/readyz");
+        assert_eq!(readiness(&json!({})), None);
+    }
 }

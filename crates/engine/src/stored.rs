@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use kubeadm_config::error::ConfigError;
-use kubeadm_config::stored::{self, StoredTexts, keys};
+use kubeadm_config::stored::{self, StoredComponent, StoredTexts, keys};
 use kubeadm_config::types::InitConfiguration;
 use serde_json::Value;
 
 use crate::backoff::Backoff;
 use crate::objects::KUBE_SYSTEM;
-use crate::objects::config_maps::KUBEADM_CONFIG;
+use crate::objects::config_maps::{KUBEADM_CONFIG, is_generated};
 use crate::ports::{Api, ApiError, Clock};
 use crate::resource::CONFIG_MAPS;
 
@@ -62,10 +62,10 @@ pub async fn fetch(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<
     let name = known.release.kubelet.config_map_name(&known.version);
     let map =
         get(api, clock, &name, limit).await?.ok_or_else(|| StoredError::Missing { name: name.clone() })?;
-    let kubelet = text(&map, "kubelet").ok_or(StoredError::NoKey { name, key: "kubelet" })?;
+    let kubelet = component(&map, "kubelet").ok_or(StoredError::NoKey { name, key: "kubelet" })?;
     // An add-on that a user may have replaced: nothing a node needs of it cannot be told otherwise.
     let kube_proxy = match api.get(CONFIG_MAPS, KUBE_SYSTEM, "kube-proxy").await {
-        Ok(Some(map)) => text(&map, "config.conf"),
+        Ok(Some(map)) => component(&map, "config.conf"),
         Ok(None) => None,
         Err(error) => {
             tracing::debug!(%error, "no configuration of kube-proxy");
@@ -90,6 +90,10 @@ fn cluster_of(map: Option<Value>) -> Result<String, StoredError> {
     let map = map.ok_or_else(|| StoredError::Missing { name: KUBEADM_CONFIG.into() })?;
     let cluster = keys().iter().find_map(|key| text(&map, key));
     cluster.ok_or_else(|| StoredError::NoKey { name: KUBEADM_CONFIG.into(), key: keys()[0] })
+}
+
+fn component(map: &Value, key: &str) -> Option<StoredComponent> {
+    Some(StoredComponent { text: text(map, key)?, generated: is_generated(map) })
 }
 
 fn text(map: &Value, key: &str) -> Option<String> {

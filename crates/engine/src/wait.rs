@@ -13,7 +13,7 @@ use kubeadm_config::duration::GoDuration;
 
 use crate::backoff::Backoff;
 use crate::diagnose::{self, Finding};
-use crate::plan::{ComponentHealth, RestartStaticPod, WaitBootstrap, WaitControlPlane, WaitKubelet};
+use crate::plan::{ComponentHealth, WaitBootstrap, WaitControlPlane, WaitKubelet};
 use crate::ports::*;
 use crate::static_pods::{self, StaticPod};
 
@@ -113,26 +113,39 @@ pub async fn control_plane(
         manifests: &wait.manifests,
         since: Timestamp::UNIX_EPOCH,
         socket: &wait.socket,
+        seen: false,
     };
     components.wait(view, output).await
 }
 
-/// Waits for a static pod that was stopped at `since`, until a container made after that answers, or at least runs.
-pub async fn restarted(
-    pod: &RestartStaticPod,
-    since: Timestamp,
-    view: View<'_>,
-    output: &dyn Output,
-) -> Result<(), WaitError> {
+/// A static pod that is to run anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Anew<'a> {
+    /// Name of its container.
+    pub component: &'a str,
+    /// Its manifest.
+    pub manifest: &'a PathBuf,
+    /// What must answer. `None` where nothing can be asked: then its container has to run.
+    pub health: Option<&'a ComponentHealth>,
+    /// How long that may take.
+    pub limit: Duration,
+    /// Containers of before do not count.
+    pub since: Timestamp,
+}
+
+/// Waits until a container of a static pod that was made from its manifest, and not before a moment, answers or at least
+/// runs.
+pub async fn anew(pod: Anew<'_>, view: View<'_>, output: &dyn Output) -> Result<(), WaitError> {
     let components = Components {
-        components: pod.health.as_slice(),
+        components: pod.health.map_or(&[], std::slice::from_ref),
         limit: pod.limit,
-        manifests: std::slice::from_ref(&pod.manifest),
-        since,
+        manifests: std::slice::from_ref(pod.manifest),
+        since: pod.since,
         socket: view.runtime.socket(),
+        seen: true,
     };
     if pod.health.is_none() {
-        components.run(view, &pod.component).await?;
+        components.run(view, pod.component).await?;
     }
     components.wait(view, output).await
 }
@@ -238,6 +251,8 @@ struct Components<'a> {
     manifests: &'a [PathBuf],
     since: Timestamp,
     socket: &'a str,
+    /// Whether an answer counts only once the runtime shows the container that gives it.
+    seen: bool,
 }
 
 impl Components<'_> {
@@ -328,14 +343,18 @@ impl Components<'_> {
     ) {
         let containers = view.runtime.containers().await.unwrap_or_default();
         for pod in self.pods(view) {
-            if !pod.awaits_replacement(&containers) {
+            let awaited = pod.awaits_replacement(&containers);
+            if !awaited && (!self.seen || pod.runs(&containers)) {
                 continue;
             }
             let speaks =
                 |name: &str| name == pod.component || (pod.component == "etcd" && name == "kube-apiserver");
             for (component, answer) in pending.iter().zip(answers.iter_mut()) {
                 if speaks(&component.name) {
-                    let text = format!("the previous container of {} still runs", pod.component);
+                    let text = match awaited {
+                        true => format!("the previous container of {} still runs", pod.component),
+                        false => format!("no container of {} runs yet", pod.component),
+                    };
                     *answer = answer.clone().and(Err(text));
                 }
             }

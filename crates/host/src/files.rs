@@ -77,6 +77,21 @@ impl WriteFiles for HostFiles {
         Ok(())
     }
 
+    fn reappear(&self, path: &Path) -> Result<(), FileError> {
+        let failed = |e: &io::Error| failed("exchange", path, e);
+        let meta = std::fs::symlink_metadata(path).map_err(|e| failed(&e))?;
+        let content = std::fs::read(path).map_err(|e| failed(&e))?;
+        let file = NewFile { path: path.into(), content, mode: meta.mode() & 0o7777, secret: false };
+        // Two names that change places: inotify tells that the first one went, and after that, that it came. Of two links
+        // to one file the kernel would tell nothing, so it has to be a copy.
+        let copy = Prepared::new(&file)?;
+        let modified = meta.modified().map_err(|e| failed(&e))?;
+        let opened = OpenOptions::new().write(true).open(&copy.temporary).map_err(|e| failed(&e))?;
+        opened.set_modified(modified).map_err(|e| failed(&e))?;
+        rustix::fs::renameat_with(CWD, path, CWD, &copy.temporary, RenameFlags::EXCHANGE)
+            .map_err(|e| failed(&e.into()))
+    }
+
     fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError> {
         if path.as_os_str().is_empty() || path.is_dir() {
             return Ok(());
@@ -272,6 +287,8 @@ pub(crate) fn words(error: &io::Error) -> String {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use rustix::fs::inotify;
+
     use super::*;
 
     fn new_file(path: PathBuf, content: &str, mode: u32) -> NewFile {
@@ -337,6 +354,33 @@ mod tests {
         std::fs::remove_file(&key).unwrap();
         HostFiles.write_all(&pair("4")).unwrap_err();
         assert_eq!(HostFiles.list(dir.path()).unwrap().unwrap(), ["a.crt"]);
+    }
+
+    #[test]
+    fn a_file_reappears_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("etcd.yaml");
+        HostFiles.write(&new_file(path.clone(), "pod", 0o600)).unwrap();
+        let (before, inode) =
+            (HostFiles.stat(&path).unwrap(), std::fs::metadata(&path).map(|m| m.ino()).unwrap());
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&watch, dir.path(), inotify::WatchFlags::MOVE).unwrap();
+        HostFiles.reappear(&path).unwrap();
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(&watch, &mut buffer);
+        let mut told = Vec::new();
+        while let Ok(event) = reader.next() {
+            if event.file_name().is_some_and(|name| name.to_bytes() == b"etcd.yaml") {
+                told.push(event.events());
+            }
+        }
+        assert_eq!(told, [inotify::ReadFlags::MOVED_FROM, inotify::ReadFlags::MOVED_TO]);
+        assert_eq!(HostFiles.stat(&path).unwrap(), before);
+        assert_eq!(HostFiles.read(&path).unwrap().unwrap(), b"pod");
+        // Had it stayed the same file, nobody would have been told.
+        assert_ne!(std::fs::metadata(&path).unwrap().ino(), inode);
+        assert_eq!(HostFiles.list(dir.path()).unwrap().unwrap(), ["etcd.yaml"]);
+        assert!(HostFiles.reappear(&dir.path().join("no")).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Standard output and standard error, and a line in place that says what is being waited for.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::tz::TimeZone;
@@ -54,6 +54,15 @@ impl Output for HostOutput {
     fn note(&self, text: &str) {
         let _lock = self.cleared();
         print_to(&mut std::io::stderr().lock(), &format!("{}\n", text.trim_end_matches('\n')));
+    }
+
+    fn confirm(&self, question: &str) -> bool {
+        let _lock = self.cleared();
+        print_to(&mut std::io::stdout().lock(), question);
+        let mut answer = String::new();
+        // Who cannot be asked has not agreed.
+        let read = std::io::stdin().lock().read_line(&mut answer).is_ok();
+        read && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
 }
 

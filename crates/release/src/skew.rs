@@ -152,6 +152,33 @@ pub fn kubelet_refuses_cgroups_v1(kubelet: &Version) -> bool {
     series(kubelet) >= (1, 35)
 }
 
+/// How many minors an upgrade goes up, or down where the number is negative.
+pub fn upgrade_step(from: &Version, to: &Version) -> i64 {
+    i64::from(to.minor) - i64::from(from.minor)
+}
+
+/// Whether a version comes before another.
+pub fn precedes(earlier: &Version, later: &Version) -> bool {
+    earlier.precedence(later).is_lt()
+}
+
+/// Whether a kubelet is too old to go on with a control plane, where only minors count.
+pub fn kubelet_left_behind(kubelet: &Version, control_plane: &Version) -> bool {
+    series(kubelet) < series(&minimum_kubelet(control_plane))
+}
+
+/// Whether the tag of an etcd image is of an earlier release than another's, `3.5.24-0` than `3.6.8-0`. Tags that are no
+/// versions say nothing.
+pub fn etcd_tag_precedes(earlier: &str, later: &str) -> bool {
+    // The number after the hyphen counts builds of an image; semantic versions would take it for a pre-release.
+    let read = |tag: &str| {
+        let (version, build) = tag.split_once('-').unwrap_or((tag, "0"));
+        Some((version.parse::<Version>().ok()?, build.parse::<u32>().ok()?))
+    };
+    let (Some(earlier), Some(later)) = (read(earlier), read(later)) else { return false };
+    earlier.0.precedence(&later.0).then(earlier.1.cmp(&later.1)).is_lt()
+}
+
 /// Whether two versions are the same release, whatever their build metadata.
 pub fn same_release(left: &Version, right: &Version) -> bool {
     left.precedence(right) == Ordering::Equal
@@ -236,6 +263,18 @@ mod tests {
     fn kubelets_refuse_cgroups_v1_from_one_minor_on() {
         assert!(kubelet_refuses_cgroups_v1(&v("1.37.2")) && kubelet_refuses_cgroups_v1(&v("1.35.0-rc.0")));
         assert!(!kubelet_refuses_cgroups_v1(&v("1.34.9")));
+    }
+
+    #[test]
+    fn upgrades_go_by_minors_and_etcd_by_builds_too() {
+        assert_eq!(upgrade_step(&v("1.36.9"), &v("1.37.0-rc.0")), 1);
+        assert_eq!(upgrade_step(&v("1.37.0"), &v("1.35.9")), -2);
+        assert!(precedes(&v("1.37.0-rc.1"), &v("1.37.0")) && !precedes(&v("1.37.0"), &v("1.37.0+x")));
+        assert!(kubelet_left_behind(&v("1.33.9"), &v("1.37.2")));
+        assert!(!kubelet_left_behind(&v("1.34.0-alpha.1"), &v("1.37.2")));
+        assert!(etcd_tag_precedes("3.5.24-0", "3.6.8-0") && etcd_tag_precedes("3.6.8-0", "3.6.8-1"));
+        assert!(!etcd_tag_precedes("3.6.8", "3.6.8-0") && !etcd_tag_precedes("3.10.0", "3.9.9"));
+        assert!(!etcd_tag_precedes("latest", "3.6.8-0"));
     }
 
     #[test]

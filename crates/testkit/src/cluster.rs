@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kubeadm_engine::ports::{Access, Api, ApiError, Cluster, Selector, WriteApi, WriteCluster};
-use kubeadm_engine::resource::{NODES, Resource};
+use kubeadm_engine::resource::{JOBS, NODES, Resource};
 use serde_json::{Value, json};
 
 /// A cluster. Clones share their objects.
@@ -57,6 +57,11 @@ impl MemoryCluster {
         });
         let mut objects = self.objects.lock().expect("no test panics with the lock");
         objects.insert(NODES.path("", Some(name)), (NODES, node));
+    }
+
+    /// Puts an object there that is not the program's work.
+    pub fn place(&self, resource: Resource, object: Value) {
+        self.put(resource, &path_of(resource, &object), object);
     }
 
     /// Lets only so many further writes succeed.
@@ -186,6 +191,9 @@ impl WriteApi for MemoryCluster {
         let mut object = object.clone();
         object["metadata"]["uid"] = json!(format!("uid-{path}"));
         object["metadata"]["resourceVersion"] = json!("1");
+        if resource == JOBS {
+            object["status"] = json!({"conditions": [{"type": "Complete", "status": "True"}]});
+        }
         self.put(resource, &path, object.clone());
         Ok(object)
     }

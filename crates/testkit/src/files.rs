@@ -28,6 +28,19 @@ pub struct MemoryFiles {
     log: Mutex<Vec<PathBuf>>,
     /// Number of writes after which every further one fails, as if the process had been killed.
     budget: Mutex<Option<usize>>,
+    watcher: Watcher,
+}
+
+/// Who is told of every file that is written.
+#[derive(Default)]
+struct Watcher(Mutex<Option<Box<Tell>>>);
+
+type Tell = dyn Fn(&Path, &[u8]) + Send;
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 impl MemoryFiles {
@@ -65,6 +78,11 @@ impl MemoryFiles {
     /// Says when a file's content last changed.
     pub fn touch(&self, path: impl AsRef<Path>, modified: Timestamp) {
         self.lock().get_mut(path.as_ref()).expect("the file is there").modified = modified;
+    }
+
+    /// Has somebody told of every file that is written from now on.
+    pub(crate) fn watch(&self, tell: impl Fn(&Path, &[u8]) + Send + 'static) {
+        *self.watcher.0.lock().expect("no test panics with the lock") = Some(Box::new(tell));
     }
 
     /// Takes a file away.
@@ -131,8 +149,15 @@ impl WriteFiles for MemoryFiles {
             let owner = self.lock().get(&file.path).map_or((0, 0), |replaced| replaced.owner);
             self.put(&file.path, &file.content, file.mode);
             self.lock().entry(file.path.clone()).and_modify(|entry| entry.owner = owner);
+            if let Some(tell) = &*self.watcher.0.lock().expect("no test panics with the lock") {
+                tell(&file.path, &file.content);
+            }
         }
         Ok(())
+    }
+
+    fn reappear(&self, path: &Path) -> Result<(), FileError> {
+        self.spend(path)
     }
 
     fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError> {

@@ -14,7 +14,9 @@ mod runtime;
 
 use std::sync::Arc;
 
-use kubeadm_engine::ports::{Effects, Files, View};
+use kubeadm_engine::ports::{Effects, Files, System, View};
+use kubeadm_engine::resource::PODS;
+use kubeadm_engine::spec::MANIFESTS;
 
 pub use cluster::MemoryCluster;
 pub use etcd::{EtcdState, MemoryEtcd, etcd_access};
@@ -93,6 +95,25 @@ impl MemoryHost {
         host.files.put("/boot/config-4.19.0", kernel_config(&[]), 0o644);
         host.machine.set(|state| state.uname.release = "4.19.0".into());
         host
+    }
+
+    /// Has a kubelet run the static pods whose manifests are written from now on, and show them to the cluster.
+    pub fn run_kubelet(&self) {
+        let (runtime, cluster) = (Arc::clone(&self.runtimes.runtime), Arc::clone(&self.cluster));
+        let node = self.machine.hostname();
+        self.files.watch(move |path, content| {
+            let manifest = path.starts_with(MANIFESTS) && path.extension().is_some_and(|e| e == "yaml");
+            let text = String::from_utf8_lossy(content);
+            let Some(mut pod) = manifest.then(|| kubeadm_yaml::parse_value(&text, "manifest").ok()).flatten()
+            else {
+                return;
+            };
+            runtime.run_static_pod(&pod, &node);
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            pod["metadata"]["name"] = format!("{name}-{node}").into();
+            pod["spec"]["nodeName"] = node.clone().into();
+            cluster.place(PODS, pod);
+        });
     }
 
     /// The ports.

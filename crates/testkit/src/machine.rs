@@ -293,6 +293,8 @@ pub(crate) fn started() -> Timestamp {
 pub struct Recorder {
     said: Mutex<Vec<String>>,
     warned: Mutex<Vec<String>>,
+    /// Whether questions are answered with no.
+    pub refuses: std::sync::atomic::AtomicBool,
 }
 
 impl Recorder {
@@ -316,6 +318,10 @@ impl Output for Recorder {
     }
     fn note(&self, text: &str) {
         lock(&self.warned).push(text.into());
+    }
+    fn confirm(&self, question: &str) -> bool {
+        self.say(question);
+        !self.refuses.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 

@@ -9,6 +9,7 @@ use kubeadm_engine::ports::{
     CgroupDriver, Container, ContainerState, PodSandbox, Runtime, RuntimeCondition, RuntimeError,
     RuntimeStatus, Runtimes, WriteRuntime,
 };
+use serde_json::Value;
 
 use crate::machine::started;
 
@@ -34,6 +35,8 @@ pub struct RuntimeState {
     pub stopped: Vec<String>,
     /// Whether a kubelet makes a container anew that was stopped or removed.
     pub revives: bool,
+    /// Words of manifests whose containers end as soon as they are made.
+    pub broken: Vec<String>,
 }
 
 impl Default for RuntimeState {
@@ -53,6 +56,7 @@ impl Default for RuntimeState {
             failing_pulls: 0,
             stopped: Vec::new(),
             revives: true,
+            broken: Vec::new(),
         }
     }
 }
@@ -73,6 +77,35 @@ impl MemoryRuntime {
     /// A runtime at whose socket nobody answers.
     pub fn unreachable() -> RuntimeError {
         RuntimeError::Unreachable { socket: SOCKET.into(), reason: "connection refused".into() }
+    }
+
+    /// Runs a static pod in place of the one of its name, as a kubelet does.
+    pub(crate) fn run_static_pod(&self, pod: &Value, node: &str) {
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (spec, name) = (&pod["spec"]["containers"][0], word(&pod["metadata"]["name"]));
+        let now = self.now();
+        self.set(|state| {
+            for old in state.containers.iter_mut().filter(|c| c.name == name) {
+                old.state = ContainerState::Exited;
+                old.finished.get_or_insert(now);
+            }
+            let broken = state.broken.iter().any(|word| pod.to_string().contains(word.as_str()));
+            let container = Container {
+                id: format!("{name}-{}", state.containers.len()),
+                name: name.clone(),
+                pod: format!("{name}-{node}"),
+                namespace: "kube-system".into(),
+                image: word(&spec["image"]),
+                state: if broken { ContainerState::Exited } else { ContainerState::Running },
+                exit_code: broken.then_some(1),
+                reason: if broken { "Error".into() } else { String::new() },
+                message: String::new(),
+                attempt: if broken { 2 } else { 0 },
+                created: now,
+                finished: broken.then_some(now + Duration::from_secs(1)),
+            };
+            state.containers.insert(0, container);
+        });
     }
 
     fn now(&self) -> Timestamp {

@@ -11,33 +11,52 @@ use crate::error::CommandError;
 /// Adds to a failed run what its error line has no room for.
 pub(super) fn explain(error: RunError, output: &dyn Output) -> CommandError {
     let RunError::Phase { path, source } = error else { return error.into() };
-    match *source {
+    explained(*source, output, |source| RunError::Phase { path, source: Box::new(source) }.into())
+}
+
+/// The same of work that is no phase of a workflow.
+pub(super) fn explain_alone(error: PhaseError, output: &dyn Output) -> CommandError {
+    explained(error, output, CommandError::from)
+}
+
+fn explained(
+    error: PhaseError,
+    output: &dyn Output,
+    line: impl FnOnce(PhaseError) -> CommandError,
+) -> CommandError {
+    match error {
         PhaseError::Preflight(report) => {
-            for line in &report.lines {
-                match line {
-                    Line::Say(text) => output.say(text),
-                    Line::Warn(text) => output.warn(text),
-                    Line::Note(text) => output.note(text),
-                }
-            }
-            preflight_failed(path, report)
+            print(&report.lines, output);
+            preflight_failed(report, line)
         }
-        // Images are pulled by the last check of the preflight, and reported like it.
-        PhaseError::Action(ActionError::Pull(failures)) => {
-            let errors = failures.into_iter().map(|text| ("ImagePull".to_owned(), text)).collect();
-            preflight_failed(path, Report { errors, lines: Vec::new() })
+        PhaseError::Policy { lines, source } => {
+            print(&lines, output);
+            line(PhaseError::Policy { lines: Vec::new(), source })
+        }
+        // Checks that are actions are reported like the others.
+        PhaseError::Action(ActionError::Check { check, faults }) => {
+            let errors = faults.into_iter().map(|text| (check.to_owned(), text)).collect();
+            preflight_failed(Report { errors, lines: Vec::new() }, line)
         }
         PhaseError::Action(ActionError::Wait(wait)) if wait.findings().is_empty() => {
             let help = wait.help();
-            let source = Box::new(PhaseError::Action(ActionError::Wait(wait)));
-            CommandError::from(RunError::Phase { path, source }).hint(help)
+            line(PhaseError::Action(ActionError::Wait(wait))).hint(help)
         }
-        other => RunError::Phase { path, source: Box::new(other) }.into(),
+        other => line(other),
     }
 }
 
-fn preflight_failed(path: String, report: Report) -> CommandError {
+fn print(lines: &[Line], output: &dyn Output) {
+    for line in lines {
+        match line {
+            Line::Say(text) => output.say(text),
+            Line::Warn(text) => output.warn(text),
+            Line::Note(text) => output.note(text),
+        }
+    }
+}
+
+fn preflight_failed(report: Report, line: impl FnOnce(PhaseError) -> CommandError) -> CommandError {
     let block = report.block();
-    let source = Box::new(PhaseError::Preflight(report));
-    CommandError::from(RunError::Phase { path, source }).report(block)
+    line(PhaseError::Preflight(report)).report(block)
 }

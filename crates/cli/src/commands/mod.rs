@@ -12,6 +12,7 @@ mod kubeconfig;
 mod reset;
 mod token;
 mod token_table;
+mod upgrade;
 pub(crate) mod version;
 
 use crate::cli::{Node, Verb};
@@ -47,6 +48,12 @@ pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
         Verb::ResetPhase(path) => reset::run_phase(call, path),
         Verb::Join => join::run(call),
         Verb::JoinPhase(path) => join::run_phase(call, path),
+        Verb::UpgradeApply => upgrade::apply(call),
+        Verb::UpgradeApplyPhase(path) => upgrade::apply_phase(call, path),
+        Verb::UpgradeDiff => upgrade::diff(call),
+        Verb::UpgradeNode => upgrade::node(call),
+        Verb::UpgradeNodePhase(path) => upgrade::node_phase(call, path),
+        Verb::UpgradePlan => upgrade::plan(call),
         Verb::ConfigPrint(kind) => config::print(call, *kind),
         Verb::ConfigValidate => config::validate(call),
         Verb::ConfigMigrate => config::migrate(call),

@@ -1,6 +1,5 @@
 //! `kubeadm reset` and `kubeadm reset phase …`.
 
-use std::io::{BufRead, Write};
 use std::sync::OnceLock;
 
 use kubeadm_config::defaults::CERTIFICATES_DIR;
@@ -9,7 +8,7 @@ use kubeadm_config::load::{self, Source};
 use kubeadm_config::types::ResetConfiguration;
 use kubeadm_engine::dryrun;
 use kubeadm_engine::kubelet::runtime_socket;
-use kubeadm_engine::phase::{Selection, select};
+use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::reset::RESET;
 use kubeadm_engine::ports::{Access, UnmountFlag};
 use kubeadm_engine::reset::ResetSpec;
@@ -36,11 +35,7 @@ For information on how to perform this cleanup manually, please see:
 pub(crate) fn run(call: &Call<'_>) -> Result<(), CommandError> {
     let session = Session::start()?;
     let (spec, skip) = resolve(call, &session)?;
-    let selection = Selection::Skip(skip);
-    if select(RESET, &selection)?.iter().any(|s| s.path == PREFLIGHT) {
-        ask(&spec, &session)?;
-    }
-    execute(&spec, &selection, &session)?;
+    execute(&spec, &Selection::Skip(skip), &session)?;
     output::line(DONE);
     Ok(())
 }
@@ -49,14 +44,8 @@ pub(crate) fn run(call: &Call<'_>) -> Result<(), CommandError> {
 pub(crate) fn run_phase(call: &Call<'_>, path: &str) -> Result<(), CommandError> {
     let session = Session::start()?;
     let (spec, skip) = resolve(call, &session)?;
-    if path == PREFLIGHT {
-        ask(&spec, &session)?;
-    }
     execute(&spec, &Selection::Only { path: path.to_owned(), skip }, &session)
 }
-
-/// The phase that asks.
-const PREFLIGHT: &str = "preflight";
 
 fn execute(spec: &ResetSpec, selection: &Selection, session: &Session) -> Result<(), CommandError> {
     let effects = match spec.dry {
@@ -71,24 +60,6 @@ fn execute(spec: &ResetSpec, selection: &Selection, session: &Session) -> Result
     session
         .block_on(run_phases(RESET, selection, spec, &spec.context(), &effects))
         .map_err(|error| failure::explain(error, &*effects.output))
-}
-
-/// Asks whether to go on. cmd/kubeadm/app/cmd/phases/reset/preflight.go, 1.37.
-fn ask(spec: &ResetSpec, session: &Session) -> Result<(), CommandError> {
-    if spec.config.force || spec.dry {
-        return Ok(());
-    }
-    session.fx.output.warn(
-        "[reset] WARNING: Changes made to this host by 'kubeadm init' or 'kubeadm join' will be reverted.",
-    );
-    output::text_as_is("[reset] Are you sure you want to proceed? [y/N]: ");
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(CommandError::new("won't proceed; the user didn't answer (Y|y) in order to continue")),
-    }
 }
 
 /// Flags and file to a spec, and the phases that are left out. Warnings are said even if it fails.

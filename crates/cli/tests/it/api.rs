@@ -1,5 +1,5 @@
-//! An API server of two resources: Secrets in `kube-system` and its ConfigMap `kubeadm-config`, over plain HTTP, in
-//! memory.
+//! An API server over plain HTTP, in memory: Secrets in `kube-system`, which can be written, objects that a test puts
+//! there, and Jobs that complete at once.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -16,8 +16,8 @@ pub(crate) struct ApiServer {
     secrets: Arc<Mutex<BTreeMap<String, Value>>>,
 }
 
-/// Under this name among the Secrets: the ConfigMap.
-const CONFIG: &str = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config";
+/// Where Jobs are made.
+const JOBS: &str = "/apis/batch/v1/namespaces/kube-system/jobs";
 
 impl ApiServer {
     pub(crate) fn start() -> Self {
@@ -49,13 +49,14 @@ impl ApiServer {
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "kubeadm-config", "namespace": "kube-system"},
             "data": {"ClusterConfiguration": configuration}});
-        self.put(CONFIG, map);
+        self.put("/api/v1/namespaces/kube-system/configmaps/kubeadm-config", map);
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
         self.secrets.lock().unwrap().keys().cloned().collect()
     }
 
+    /// Puts a Secret there by its name, or another object by its path.
     pub(crate) fn put(&self, name: &str, secret: Value) {
         self.secrets.lock().unwrap().insert(name.into(), secret);
     }
@@ -107,10 +108,24 @@ fn handle(
         ("404 Not Found", status)
     };
     match (method, name.as_deref()) {
-        ("GET", None) if path == CONFIG => match secrets.get(CONFIG) {
-            Some(map) => ("200 OK", map.clone()),
-            None => missing("kubeadm-config"),
+        ("GET", None) => match secrets.get(path) {
+            Some(object) => ("200 OK", object.clone()),
+            None if is_collection(path) => {
+                let below = format!("{path}/");
+                let all = secrets.iter().filter(|(name, _)| name.starts_with(&below));
+                let items: Vec<&Value> =
+                    all.map(|(_, object)| object).filter(|o| selected(target, o)).collect();
+                ("200 OK", json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
+            }
+            None => missing(path.rsplit('/').next().unwrap()),
         },
+        ("POST", None) if path == JOBS => {
+            let mut job: Value = serde_json::from_slice(body).unwrap();
+            job["status"] = json!({"conditions": [{"type": "Complete", "status": "True"}]});
+            secrets.insert(format!("{JOBS}/{}", job["metadata"]["name"].as_str().unwrap()), job.clone());
+            ("201 Created", job)
+        }
+        ("PATCH", None) if path.starts_with(JOBS) => ("200 OK", secrets[path].clone()),
         ("GET", Some("")) => {
             assert!(target.contains("fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"), "{target}");
             let items: Vec<&Value> = secrets.values().collect();
@@ -131,4 +146,17 @@ fn handle(
         },
         _ => panic!("{method} {target}"),
     }
+}
+
+/// Whether a path ends with the plural of a resource, and not with the name of an object.
+fn is_collection(path: &str) -> bool {
+    ["nodes", "pods", "deployments"].iter().any(|plural| path.rsplit('/').next() == Some(plural))
+}
+
+/// Whether an object has the one label that a request selects by.
+fn selected(target: &str, object: &Value) -> bool {
+    let Some((_, selector)) = target.split_once("labelSelector=") else { return true };
+    let selector = selector.split('&').next().unwrap().replace("%3D", "=").replace("%2F", "/");
+    let (key, value) = selector.split_once('=').unwrap();
+    object["metadata"]["labels"][key] == *value
 }

@@ -6,7 +6,6 @@ use super::env::{Ran, TestEnv, fixtures};
 
 /// Recorded cases that end otherwise here, and why. docs/differences.md says more of each.
 const DIFFERENT: &[(&str, &str)] = &[
-    ("upgrade-bad-version", "comes with the issue of upgrade"),
     ("migrate-old-full", "one binary for all releases reads every API version"),
     ("migrate-old-join", "one binary for all releases reads every API version"),
     ("migrate-old-min", "one binary for all releases reads every API version"),
@@ -34,9 +33,7 @@ fn recorded_commands_end_and_print_alike() {
         let stdout = read("stdout").replace("  name: vm\n", &format!("  name: {}\n", hostname()));
         let same = ran.code == code && ran.stdout == stdout;
         let known = DIFFERENT.iter().any(|(n, _)| n == name);
-        // Absent commands fail in their own words, which the exit code alone does not tell.
-        let absent = name.starts_with("upgrade-");
-        if same == known && !absent {
+        if same == known {
             wrong.push(format!(
                 "{name}: exit {} for {code}\n{}{}",
                 ran.code,
@@ -53,7 +50,8 @@ fn recorded_commands_end_and_print_alike() {
 #[test]
 fn recorded_errors_have_the_same_words() {
     let folder = fixtures().join("golden/kubeadm-1.37/commands");
-    for name in ["bad-command", "bad-flag", "print-bad-component", "token-bad-format"] {
+    for name in ["bad-command", "bad-flag", "print-bad-component", "token-bad-format", "upgrade-bad-version"]
+    {
         let ran = run(&folder.join(name));
         assert_eq!(ran.stderr, std::fs::read_to_string(folder.join(name).join("stderr")).unwrap(), "{name}");
     }

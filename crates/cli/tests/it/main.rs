@@ -11,3 +11,4 @@ mod golden_tree;
 mod habits;
 mod init;
 mod tokens;
+mod upgrade;

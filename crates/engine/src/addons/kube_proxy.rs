@@ -7,7 +7,8 @@ use crate::plan::Step;
 use crate::resource::{CLUSTER_ROLE_BINDINGS, CONFIG_MAPS, DAEMON_SETS};
 use crate::spec::InitSpec;
 
-const NAME: &str = "kube-proxy";
+/// Name of DaemonSet, ConfigMap and service account.
+pub const NAME: &str = "kube-proxy";
 
 /// The ConfigMap with its configuration and its kubeconfig, without a hash.
 pub fn config_map(spec: &InitSpec) -> Value {

@@ -68,7 +68,7 @@ fn client_url(peer: &str) -> Option<String> {
 }
 
 /// The value of a flag in the command of a pod's container, in the form in which kubeadm writes it.
-pub(super) fn argument<'a>(pod: &'a Value, flag: &str) -> Option<&'a str> {
+pub(crate) fn argument<'a>(pod: &'a Value, flag: &str) -> Option<&'a str> {
     let command = pod["spec"]["containers"][0]["command"].as_array()?;
     let mut words = command.iter().rev().filter_map(Value::as_str);
     words.find_map(|word| word.strip_prefix("--")?.strip_prefix(flag)?.strip_prefix('='))

@@ -89,10 +89,18 @@ pub fn mark_generated(spec: &InitSpec, config: &ComponentConfig, map: &mut Value
     if config.user_supplied || !spec.release.kubelet.config_hash {
         return;
     }
+    map["metadata"]["annotations"] = json!({ HASH: hash(map) });
+}
+
+/// Whether a component's configuration was generated and is still the same.
+pub fn is_generated(map: &Value) -> bool {
+    map["metadata"]["annotations"][HASH].as_str().is_some_and(|noted| noted == hash(map))
+}
+
+fn hash(map: &Value) -> String {
     // serde_json keeps the keys of a map sorted.
     let all: String = map["data"].as_object().into_iter().flatten().filter_map(|(_, v)| v.as_str()).collect();
-    map["metadata"]["annotations"] =
-        json!({ HASH: format!("sha256:{}", kubeadm_pki::sha256_hex(all.as_bytes())) });
+    format!("sha256:{}", kubeadm_pki::sha256_hex(all.as_bytes()))
 }
 
 /// `cluster-info`: a kubeconfig with the cluster alone, under an empty name.

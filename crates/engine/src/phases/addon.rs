@@ -27,18 +27,8 @@ pub fn plan_coredns<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
             return Ok(Vec::new());
         }
         let mut steps = Vec::from_iter(rbac::bind_admin_step(spec));
-        let deployed = deployed(spec, view).await?;
-        let patched = patched_deployment(spec, view.files, &deployed)?;
+        let Found { deployed, patched, existing, verdict } = find(spec, view).await?;
         let corefile = default_corefile(spec, view).await?;
-        let existing = existing_corefile(view).await?;
-        let wanted = image_tag(&patched.value).unwrap_or_default();
-        let verdict = match &existing {
-            None => Verdict::Replace,
-            Some(text) => {
-                let installed = deployed.as_ref().and_then(image_tag);
-                corefile::judge(text, &spec.cluster.networking.dns_domain, installed, wanted)
-            }
-        };
         let mut replaced = true;
         match verdict {
             Verdict::Replace => {
@@ -69,6 +59,56 @@ pub fn plan_coredns<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
         );
         Ok(steps)
     })
+}
+
+/// What there is of CoreDNS, and what is to become of it.
+struct Found {
+    deployed: Option<Value>,
+    patched: crate::patches::Patched,
+    existing: Option<String>,
+    verdict: Verdict,
+}
+
+async fn find(spec: &InitSpec, view: View<'_>) -> Result<Found, PhaseError> {
+    let deployed = deployed(spec, view).await?;
+    let patched = patched_deployment(spec, view.files, &deployed)?;
+    let existing = existing_corefile(view).await?;
+    let wanted = image_tag(&patched.value).unwrap_or_default();
+    let verdict = match &existing {
+        None => Verdict::Replace,
+        Some(text) => {
+            let installed = deployed.as_ref().and_then(image_tag);
+            corefile::judge(text, &spec.cluster.networking.dns_domain, installed, wanted)
+        }
+    };
+    Ok(Found { deployed, patched, existing, verdict })
+}
+
+/// Why CoreDNS would not be upgraded, where it would not.
+pub async fn coredns_obstacle(spec: &InitSpec, view: View<'_>) -> Result<Option<String>, PhaseError> {
+    if spec.cluster.dns.disabled {
+        return Ok(None);
+    }
+    match find(spec, view).await?.verdict {
+        Verdict::Unknown(reason) => Ok(Some(format!("CoreDNS will not be upgraded: {reason}"))),
+        Verdict::Replace | Verdict::Retain | Verdict::Migrate(_) => Ok(None),
+    }
+}
+
+/// Whether there is a CoreDNS that kubeadm made. A cluster may have been made without.
+pub async fn has_coredns(spec: &InitSpec, view: View<'_>) -> Result<bool, PhaseError> {
+    Ok(deployed(spec, view).await?.is_some() || existing_corefile(view).await?.is_some())
+}
+
+/// Whether there is a kube-proxy that kubeadm made. A cluster may have been made without.
+pub async fn has_kube_proxy(view: View<'_>) -> Result<bool, PhaseError> {
+    for resource in [DAEMON_SETS, CONFIG_MAPS] {
+        let found = view.api.get(resource, KUBE_SYSTEM, kube_proxy::NAME).await;
+        if found.map_err(|source| failed("get", resource, kube_proxy::NAME, source))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Plans `addon kube-proxy`.

@@ -46,7 +46,7 @@ fn tokens(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
 }
 
 /// What joining nodes may do.
-fn joining_nodes(spec: &InitSpec) -> Vec<Step> {
+pub(super) fn joining_nodes(spec: &InitSpec) -> Vec<Step> {
     let binding = |name: &str, role: &str, subject| {
         create_or_update(CLUSTER_ROLE_BINDINGS, rbac::cluster_role_binding(name, role, subject))
     };
@@ -92,12 +92,17 @@ fn cluster_info(spec: &InitSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError
     // Merged, not replaced: the signatures of tokens that exist stay readable for nodes that are joining (quirk 32).
     let line = "[bootstrap-token] Creating the \"cluster-info\" ConfigMap in the \"kube-public\" namespace";
     let mut steps = vec![crate::objects::apply(Apply::CreateOrMerge, CONFIG_MAPS, map).saying(line)];
-    steps.extend(rbac::let_read(
+    steps.extend(everybody_reads_cluster_info());
+    Ok(steps)
+}
+
+/// Lets everybody read `cluster-info`.
+pub(super) fn everybody_reads_cluster_info() -> [Step; 2] {
+    rbac::let_read(
         "kubeadm:bootstrap-signer-clusterinfo",
         KUBE_PUBLIC,
         CONFIG_MAPS,
         config_maps::CLUSTER_INFO,
         vec![rbac::user("system:anonymous")],
-    ));
-    Ok(steps)
+    )
 }

@@ -27,6 +27,11 @@ pub fn env_file() -> PathBuf {
     Path::new(KUBELET).join("kubeadm-flags.env")
 }
 
+/// Path of the node's own configuration.
+pub fn instance_config_file() -> PathBuf {
+    Path::new(KUBELET).join("instance-config.yaml")
+}
+
 /// Path of the configuration.
 pub fn config_file() -> PathBuf {
     Path::new(KUBELET).join("config.yaml")
@@ -43,10 +48,7 @@ pub(super) async fn steps(
     view: View<'_>,
     taints: &[Taint],
 ) -> Result<Vec<Step>, PhaseError> {
-    let resolved = match view.services.init_system() {
-        Ok(_) => view.services.active("systemd-resolved").await,
-        Err(_) => false,
-    };
+    let resolved = resolved(view).await;
     let mut steps = Vec::new();
     let mut files = vec![env(spec, view, resolved, taints, &mut steps).await];
     let shown = |path: &Path| spec.layout.shown(path).display().to_string();
@@ -54,40 +56,9 @@ pub(super) async fn steps(
         "[kubelet-start] Writing kubelet environment file with flags to file {:?}",
         shown(&files[0].path)
     ))];
-    let mut config = spec.kubelet.value.clone();
-    if resolved && spec.release.kubelet.resolv_conf_in_config {
-        match config.get("resolvConf").and_then(Value::as_str) {
-                None | Some("") => config["resolvConf"] = json!(RESOLVED),
-                Some(RESOLVED) => {}
-                Some(other) => steps.push(Step::warn(format!(
-                    "The recommended value for \"resolvConf\" in \"KubeletConfiguration\" is: {RESOLVED}; the provided value is: {other}"
-                ))),
-            }
-    }
-    let patches = Patches::load(spec.patches.as_deref(), view.files)?;
-    let patched = patches.apply(Target::KubeletConfiguration, config)?;
-    let mut said = patched.steps;
-    config = patched.value;
-    let says =
-        |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
-    if spec.release.kubelet.instance_config {
-        // The endpoint is the last patch: neither the configuration nor a patch can set this field.
-        let socket = &spec.init.node_registration.cri_socket;
-        let path = Path::new(KUBELET).join("instance-config.yaml");
-        let content = format!("containerRuntimeEndpoint: {}\n", Value::from(socket.as_str()));
-        config["containerRuntimeEndpoint"] = json!(socket);
-        let file = NewFile { path, content: content.into_bytes(), mode: 0o644, secret: false };
-        writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
-        files.push(file);
-        said.push(Step::say(
-                "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kubeletconfiguration\"",
-            ));
-    }
-    writes.extend(said);
-    let content = kubeadm_yaml::to_string(&config).into_bytes();
-    let file = NewFile { path: config_file(), content, mode: 0o644, secret: false };
-    writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
-    files.push(file);
+    let (configured, more) = config(spec, view, resolved, None, &mut steps)?;
+    writes.extend(configured);
+    files.extend(more);
 
     let same = |f: &NewFile| matches!(view.files.read(&f.path), Ok(Some(content)) if content == f.content);
     let unchanged =
@@ -105,6 +76,63 @@ pub(super) async fn steps(
         steps.extend(service(view, ServiceVerb::Restart).await);
     }
     Ok(steps)
+}
+
+/// Whether systemd-resolved runs.
+pub(super) async fn resolved(view: View<'_>) -> bool {
+    view.services.init_system().is_ok() && view.services.active("systemd-resolved").await
+}
+
+/// The kubelet's configuration: the steps that write it, and the files. `resolved` tells whether systemd-resolved runs;
+/// what there is to say of that goes before all else. `instance` is the node's own configuration, where it is kept.
+pub(super) fn config(
+    spec: &InitSpec,
+    view: View<'_>,
+    resolved: bool,
+    instance: Option<&Value>,
+    warnings: &mut Vec<Step>,
+) -> Result<(Vec<Step>, Vec<NewFile>), PhaseError> {
+    let shown = |path: &Path| spec.layout.shown(path).display().to_string();
+    let (mut writes, mut files) = (Vec::new(), Vec::new());
+    let mut config = spec.kubelet.value.clone();
+    if resolved && spec.release.kubelet.resolv_conf_in_config {
+        match config.get("resolvConf").and_then(Value::as_str) {
+                None | Some("") => config["resolvConf"] = json!(RESOLVED),
+                Some(RESOLVED) => {}
+                Some(other) => warnings.push(Step::warn(format!(
+                    "The recommended value for \"resolvConf\" in \"KubeletConfiguration\" is: {RESOLVED}; the provided value is: {other}"
+                ))),
+            }
+    }
+    let patches = Patches::load(spec.patches.as_deref(), view.files)?;
+    let patched = patches.apply(Target::KubeletConfiguration, config)?;
+    let mut said = patched.steps;
+    config = patched.value;
+    let says =
+        |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
+    if spec.release.kubelet.instance_config {
+        // The endpoint is the last patch: neither the configuration nor a patch can set this field.
+        if let Some(own) = instance {
+            json_patch::merge(&mut config, own);
+        } else {
+            let socket = &spec.init.node_registration.cri_socket;
+            let path = instance_config_file();
+            let content = format!("containerRuntimeEndpoint: {}\n", Value::from(socket.as_str()));
+            config["containerRuntimeEndpoint"] = json!(socket);
+            let file = NewFile { path, content: content.into_bytes(), mode: 0o644, secret: false };
+            writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
+            files.push(file);
+        }
+        said.push(Step::say(
+                "[patches] Applied patch of type \"application/strategic-merge-patch+json\" to target \"kubeletconfiguration\"",
+            ));
+    }
+    writes.extend(said);
+    let content = kubeadm_yaml::to_string(&config).into_bytes();
+    let file = NewFile { path: config_file(), content, mode: 0o644, secret: false };
+    writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
+    files.push(file);
+    Ok((writes, files))
 }
 
 /// Whether every static pod runs as its manifest says. Where one does not, the kubelet is to be restarted though its

@@ -34,6 +34,7 @@ pub mod mark_control_plane;
 pub mod preflight;
 pub mod reset;
 pub mod show_join_command;
+pub mod upgrade;
 pub mod upload_certs;
 pub mod upload_config;
 pub mod wait_control_plane;
@@ -99,6 +100,26 @@ pub enum PhaseError {
     /// Registering this node.
     #[error(transparent)]
     KubeletStart(#[from] join::kubelet_start::KubeletStartError),
+    /// Finding the cluster to upgrade.
+    #[error(transparent)]
+    Upgrade(Box<crate::upgrade::UpgradeError>),
+    /// What runs in the cluster is not known.
+    #[error(transparent)]
+    State(#[from] crate::upgrade::versions::StateError),
+    /// A version that may not be upgraded to, after what was said of it.
+    #[error("{source}")]
+    Policy {
+        /// What is to be printed first.
+        lines: Vec<crate::plan::Line>,
+        /// Why.
+        source: crate::upgrade::policy::PolicyError,
+    },
+    /// The control plane cannot be upgraded.
+    #[error(transparent)]
+    ControlPlane(#[from] upgrade::control_plane::ControlPlaneError),
+    /// `kubelet.conf` of an upgrade.
+    #[error(transparent)]
+    KubeletServer(#[from] upgrade::kubeconfig::KubeletServerError),
     /// The join command.
     #[error("failed to print join command: {0}")]
     JoinCommand(#[from] show_join_command::JoinCommandError),
@@ -107,6 +128,12 @@ pub enum PhaseError {
 impl From<crate::join::JoinedError> for PhaseError {
     fn from(error: crate::join::JoinedError) -> Self {
         Self::Joined(Box::new(error))
+    }
+}
+
+impl From<crate::upgrade::UpgradeError> for PhaseError {
+    fn from(error: crate::upgrade::UpgradeError) -> Self {
+        Self::Upgrade(Box::new(error))
     }
 }
 

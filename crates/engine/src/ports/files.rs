@@ -128,6 +128,9 @@ pub trait WriteFiles: Files {
     fn write(&self, file: &NewFile) -> Result<(), FileError> {
         self.write_all(std::slice::from_ref(file))
     }
+    /// Lets those who watch the directory see a file leave and come back, though it is there all the time and stays the
+    /// same.
+    fn reappear(&self, path: &Path) -> Result<(), FileError>;
     /// Makes a directory and those above it with `mode`, if missing.
     fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError>;
     /// Removes a file, or a directory with all it holds on the same file system. Absence is success.

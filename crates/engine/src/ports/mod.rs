@@ -53,6 +53,8 @@ pub trait Output: Progress {
     fn warn(&self, text: &str);
     /// Text on standard error as it is.
     fn note(&self, text: &str);
+    /// Asks a question on standard output; whether the answer on standard input is yes.
+    fn confirm(&self, question: &str) -> bool;
 }
 
 /// What a phase may look at.

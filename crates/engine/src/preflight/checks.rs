@@ -181,6 +181,16 @@ pub fn join(spec: &InitSpec, server: Option<&str>) -> Vec<Check> {
     checks
 }
 
+/// Facts of `init` that a node has to fulfil before it is upgraded.
+/// cmd/kubeadm/app/preflight/checks.go: RunUpgradeChecks, 1.37.
+const UPGRADE: &[Fact] = &[Fact::SystemVerification, Fact::ContainerRuntimeVersion];
+
+/// The checks of the machine before an upgrade, besides that of the user.
+pub fn upgrade(spec: &InitSpec) -> Vec<Check> {
+    let all = spec.release.preflight.init.iter();
+    all.filter(|fact| UPGRADE.contains(fact)).flat_map(|fact| of(*fact, spec)).collect()
+}
+
 fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
     let facts = &spec.release.preflight;
     let one = |id: &str, kind| vec![Check::new(id, kind)];

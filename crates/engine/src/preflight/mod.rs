@@ -12,6 +12,7 @@ pub mod own;
 mod paths;
 mod runtime;
 mod system;
+pub mod upgrade;
 
 pub use checks::Check;
 pub use machine::root;
@@ -117,6 +118,11 @@ pub async fn run(
     ignored: &Ignored,
     view: View<'_>,
 ) -> Result<Vec<Step>, Report> {
+    collect(checks, spec, ignored, view).await.steps()
+}
+
+/// Runs checks in order and collects what they say.
+pub async fn collect(checks: &[Check], spec: &InitSpec, ignored: &Ignored, view: View<'_>) -> Report {
     let mut report = Report::default();
     for check in checks {
         report.add(&check.id, check.run(spec, view).await, ignored);
@@ -124,5 +130,5 @@ pub async fn run(
             break;
         }
     }
-    report.steps()
+    report
 }

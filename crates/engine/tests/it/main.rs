@@ -10,5 +10,6 @@ mod objects;
 mod preflight;
 mod renewal;
 mod reset;
+mod upgrade;
 mod wish;
 mod workflow;

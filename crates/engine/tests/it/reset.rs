@@ -171,6 +171,20 @@ fn an_etcd_that_nobody_can_ask_does_not_keep_a_node_from_being_reset() {
 }
 
 #[test]
+fn whoever_says_no_keeps_everything() {
+    let (host, mut spec) = (control_plane(&MEMBERS), wish::reset(VERSION, false));
+    spec.config.force = false;
+    host.output.refuses.store(true, std::sync::atomic::Ordering::Relaxed);
+    let before = host.files.changes().len();
+    let all = Selection::Skip(Vec::new());
+    let run = block_on(run::run(RESET, &all, &spec, &spec.context(), &host.effects()));
+    let error = run.unwrap_err().to_string();
+    assert!(error.contains("the user didn't answer (Y|y)"), "{error}");
+    assert_eq!(host.files.changes().len(), before);
+    assert!(host.output.warned()[0].contains("will be reverted"));
+}
+
+#[test]
 fn others_are_found_where_this_nodes_member_has_ended() {
     let host = control_plane(&MEMBERS);
     host.etcd.set(|etcd| (etcd.down, etcd.leader) = ([1].into(), 2));

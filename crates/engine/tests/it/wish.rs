@@ -1,14 +1,18 @@
 //! Specs from configuration files, resolved against the memory host as the command line would.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use kubeadm_config::components::{self, ComponentConfigs};
 use kubeadm_config::detect::{Detect, FetchError, Interface, RoutingTables};
 use kubeadm_config::load::{InitConfig, Loaded, Options, Source, load_init, load_join, load_reset};
+use kubeadm_config::types::{ImagePullPolicy, Timeouts};
 use kubeadm_engine::join::{JoinSpec, Settings};
 use kubeadm_engine::ports::Access;
 use kubeadm_engine::reset::ResetSpec;
 use kubeadm_engine::spec::{ADMIN_CONF, Ignored, InitSpec, KUBERNETES, Layout};
+use kubeadm_engine::upgrade::UpgradeSpec;
+use kubeadm_engine::upgrade::policy::Policy;
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::Version;
 
@@ -153,6 +157,7 @@ pub(crate) fn reset(version: &str, dry: bool) -> ResetSpec {
     let text = "apiVersion: kubeadm.k8s.io/v1beta4
 kind: ResetConfiguration
 criSocket: unix:///run/memory.sock
+force: true
 ";
     let source = Source { text, name: "reset.yaml" };
     let options = Options::new(version.parse().unwrap());
@@ -164,5 +169,31 @@ criSocket: unix:///run/memory.sock
         ignored: Ignored::default(),
         dry,
         known: Default::default(),
+    }
+}
+
+/// The spec of an upgrade of `cp1`, to a version or to that of the cluster.
+pub(crate) fn upgrade(target: Option<&str>) -> UpgradeSpec {
+    UpgradeSpec {
+        target: target.map(|v| v.parse().unwrap()),
+        prefix: "upgrade",
+        policy: Policy::default(),
+        interactive: false,
+        renew_certificates: true,
+        upgrade_etcd: true,
+        pull_policy: ImagePullPolicy::IfNotPresent,
+        pull_serial: true,
+        print_config: false,
+        timeouts: Timeouts::default(),
+        access: Access::new(ADMIN_CONF),
+        node_name: "cp1".into(),
+        socket: "unix:///run/memory.sock".into(),
+        control_plane: true,
+        ignored: Ignored::default(),
+        patches: None,
+        landing: None,
+        proxy_env: Vec::new(),
+        kubeadm_version: "v1.37.2".parse().unwrap(),
+        found: OnceLock::new(),
     }
 }

@@ -1,9 +1,10 @@
-//! `preflight` of `reset`: whoever resets must be root. The question whether to go on is the command line's.
+//! `preflight` of `reset`: whoever resets must be root, and mean it.
+//! cmd/kubeadm/app/cmd/phases/reset/preflight.go, 1.37.
 
 use futures::future::BoxFuture;
 
 use crate::phases::PhaseError;
-use crate::plan::Step;
+use crate::plan::{Action, Step};
 use crate::ports::View;
 use crate::preflight::{self, Report};
 use crate::reset::ResetSpec;
@@ -13,6 +14,14 @@ pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec
     Box::pin(async move {
         let mut report = Report::default();
         report.add("IsPrivilegedUser", preflight::root(view), &spec.ignored);
-        preflight::headed(report.steps()).map_err(PhaseError::Preflight)
+        let mut steps = preflight::headed(report.steps()).map_err(PhaseError::Preflight)?;
+        if !(spec.config.force || spec.dry) {
+            steps.push(Step::warn(
+                "[reset] WARNING: Changes made to this host by 'kubeadm init' or 'kubeadm join' will be reverted.",
+            ));
+            let question = "[reset] Are you sure you want to proceed? [y/N]: ";
+            steps.push(Step::new(Action::Confirm(question.into())));
+        }
+        Ok(steps)
     })
 }

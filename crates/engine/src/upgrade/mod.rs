@@ -1,0 +1,231 @@
+//! The spec of an upgrade: what was asked for, and, once the cluster was asked, this node as one of the cluster after it.
+//!
+//! The cluster keeps its own configuration; of an upgrade only the version is new. The first phase that needs it fetches
+//! it, so each phase runs alone. cmd/kubeadm/app/cmd/upgrade/{apply,node}.go and app/util/config/cluster.go, 1.37.
+
+pub mod policy;
+pub mod versions;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use kubeadm_config::address::{parse_endpoint, parse_ip, parse_port};
+use kubeadm_config::components::{self, ComponentConfigs};
+use kubeadm_config::error::{ConfigError, Notice, Severity};
+use kubeadm_config::load::{InitConfig, Loaded};
+use kubeadm_config::stored as stored_config;
+use kubeadm_config::types::{ApiEndpoint, ImagePullPolicy, InitConfiguration, NodeRegistration, Timeouts};
+use kubeadm_pki::KeyAlgorithm;
+use kubeadm_release::Version;
+
+use crate::etcd::own::argument;
+use crate::manifests::Component;
+use crate::manifests::apiserver::ENDPOINT_ANNOTATION;
+use crate::plan::Step;
+use crate::ports::{Access, Files, View};
+use crate::run::Context;
+use crate::spec::{Ignored, InitSpec, KUBERNETES, Layout, MANIFESTS};
+use crate::static_pods;
+use crate::stored::{self, StoredError};
+
+/// What an upgrade was told.
+#[derive(Debug)]
+pub struct UpgradeSpec {
+    /// The version to go to; `None` is that which the cluster's configuration names already.
+    pub target: Option<Version>,
+    /// What its lines about the cluster begin with.
+    pub prefix: &'static str,
+    /// Which versions are allowed.
+    pub policy: policy::Policy,
+    /// Whether the user is asked before anything changes.
+    pub interactive: bool,
+    /// Whether certificates are renewed on the way.
+    pub renew_certificates: bool,
+    /// Whether etcd is upgraded too.
+    pub upgrade_etcd: bool,
+    /// When images are pulled.
+    pub pull_policy: ImagePullPolicy,
+    /// Whether they are pulled one after the other.
+    pub pull_serial: bool,
+    /// Whether the cluster's configuration is printed.
+    pub print_config: bool,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// How the cluster is asked.
+    pub access: Access,
+    /// Name of this node.
+    pub node_name: String,
+    /// Socket of its container runtime.
+    pub socket: String,
+    /// Whether it is a control-plane node.
+    pub control_plane: bool,
+    /// Checks whose errors are warnings.
+    pub ignored: Ignored,
+    /// Directory of patches.
+    pub patches: Option<PathBuf>,
+    /// The folder of a dry run.
+    pub landing: Option<PathBuf>,
+    /// `*_proxy` variables for control-plane containers and kube-proxy, sorted by name.
+    pub proxy_env: Vec<(String, String)>,
+    /// Version of this kubeadm.
+    pub kubeadm_version: Version,
+    /// What the cluster said when it was first asked.
+    pub found: OnceLock<InitSpec>,
+}
+
+/// Why the cluster to upgrade is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum UpgradeError {
+    /// Its configuration cannot be fetched.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// Its configuration cannot be used.
+    #[error("failed to decode cluster configuration data: {0}")]
+    Config(#[from] ConfigError),
+    /// The manifest of this node's API server does not tell where it serves.
+    #[error(
+        "cannot tell where the API server of this node serves: {} has neither the annotation {ENDPOINT_ANNOTATION} nor the \
+         flag --advertise-address",
+        path.display()
+    )]
+    NoEndpoint {
+        /// The manifest.
+        path: PathBuf,
+    },
+}
+
+impl UpgradeSpec {
+    /// What the executor must know.
+    pub fn context(&self) -> Context {
+        Context {
+            access: self.access.clone(),
+            socket: self.socket.clone(),
+            api_limit: self.timeouts.kubernetes_api_call.to_std(),
+            dry: self.landing.is_some(),
+        }
+    }
+
+    /// This node as one of the cluster after the upgrade, and what there is to say when the cluster was only now asked.
+    ///
+    /// # Errors
+    /// See [`UpgradeError`].
+    pub async fn node(&self, view: View<'_>) -> Result<(&InitSpec, Vec<Step>), UpgradeError> {
+        if let Some(node) = self.found.get() {
+            return Ok((node, Vec::new()));
+        }
+        let mut steps = vec![
+            Step::say(format!(
+                "[{}] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...",
+                self.prefix
+            )),
+            Step::say(format!(
+                "[{}] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.",
+                self.prefix
+            )),
+        ];
+        let endpoint = match self.control_plane {
+            true => endpoint(view.files)?,
+            false => ApiEndpoint::default(),
+        };
+        let limit = self.timeouts.kubernetes_api_call.to_std();
+        let texts = stored::fetch(view.api, view.clock, limit).await?;
+        let mut notices = Vec::new();
+        let mut loaded = stored_config::load(&texts, self.init(endpoint), &mut notices)?;
+        if let Some(target) = &self.target {
+            loaded = stored_config::for_version(loaded, target)?;
+        }
+        let node = self.complete(loaded, &mut notices);
+        steps.extend(
+            notices.into_iter().filter(|n| n.severity == Severity::Warning).map(|n| Step::warn(n.text)),
+        );
+        if self.print_config {
+            steps.push(Step::say(printed(&node)));
+        }
+        Ok((self.found.get_or_init(|| node), steps))
+    }
+
+    /// What `init` would say of this node.
+    fn init(&self, local_api_endpoint: ApiEndpoint) -> InitConfiguration {
+        InitConfiguration {
+            node_registration: NodeRegistration {
+                name: self.node_name.clone(),
+                cri_socket: self.socket.clone(),
+                ..NodeRegistration::default()
+            },
+            local_api_endpoint,
+            timeouts: self.timeouts.clone(),
+            dry_run: self.landing.is_some(),
+            ..InitConfiguration::default()
+        }
+    }
+
+    fn complete(&self, loaded: Loaded<InitConfig>, notices: &mut Vec<Notice>) -> InitSpec {
+        let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
+        let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
+        // A worker advertises nothing.
+        let advertise_address =
+            parse_ip(&init.local_api_endpoint.advertise_address).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        InitSpec {
+            layout: Layout {
+                pki: cluster.certificates_dir.clone().into(),
+                kubeconfigs: KUBERNETES.into(),
+                landing: self.landing.clone(),
+            },
+            // Keys are made by renewals only, which have their own settings.
+            algorithm: KeyAlgorithm::default(),
+            access: self.access.clone(),
+            binds_admin: false,
+            joins: false,
+            external_ca: false,
+            external_front_proxy_ca: false,
+            upload_certs: false,
+            certificate_key: None,
+            certificate_key_given: false,
+            skip_certificate_key_print: false,
+            skip_token_print: true,
+            ignored: self.ignored.clone(),
+            patches: self.patches.clone(),
+            proxy_env: self.proxy_env.clone(),
+            kubeadm_version: self.kubeadm_version.clone(),
+            release,
+            version,
+            init,
+            cluster,
+            advertise_address,
+            kubelet,
+            kube_proxy,
+        }
+    }
+}
+
+/// The cluster's configuration as `--print-config` shows it. cmd/kubeadm/app/cmd/upgrade/common.go, 1.37.
+fn printed(node: &InitSpec) -> String {
+    let object = kubeadm_config::write::cluster(&node.cluster, node.release.config_api.written);
+    let text = kubeadm_yaml::to_string(&object);
+    let lines = text.lines().map(|line| format!("\n\t{line}"));
+    std::iter::once("[upgrade/config] Configuration used:".to_owned()).chain(lines).collect()
+}
+
+/// Where the API server of this node serves, by its manifest: the annotation that kubeadm writes since 1.17, or its flags.
+/// Upstream reads it from the mirror pod, which is behind while the API server is replaced.
+fn endpoint(files: &dyn Files) -> Result<ApiEndpoint, UpgradeError> {
+    let path = manifest(Component::ApiServer);
+    let unknown = || UpgradeError::NoEndpoint { path: path.clone() };
+    let pod = static_pods::pod(files, &path).ok_or_else(unknown)?;
+    let noted = pod["metadata"]["annotations"][ENDPOINT_ANNOTATION].as_str();
+    if let Some((host, port)) = noted.and_then(|e| parse_endpoint(e).ok())
+        && let Some(bind_port) = parse_port(port)
+    {
+        return Ok(ApiEndpoint { advertise_address: host.to_owned(), bind_port: bind_port.into() });
+    }
+    let address: Option<IpAddr> = argument(&pod, "advertise-address").and_then(parse_ip);
+    let port = argument(&pod, "secure-port").and_then(parse_port).unwrap_or(6443);
+    let address = address.ok_or_else(unknown)?;
+    Ok(ApiEndpoint { advertise_address: address.to_string(), bind_port: port.into() })
+}
+
+/// The path of a manifest.
+pub(crate) fn manifest(component: Component) -> PathBuf {
+    Path::new(MANIFESTS).join(format!("{}.yaml", component.name()))
+}
