@@ -184,9 +184,8 @@ pub fn offers(
         let needed = if skew::precedes(kubeadm, patch) { patch } else { kubeadm };
         offers.push(offer(&format!("version in the v{} series", cluster.major_minor()), patch, needed));
     }
-    let further = |stable: &Version| match patch {
-        Some(patch) => skew::precedes(patch, stable),
-        None => skew::precedes(cluster, stable),
+    let further = |stable: &Version| {
+        skew::precedes(cluster, stable) && patch.is_none_or(|patch| skew::precedes(patch, stable))
     };
     if let Some(stable) = candidates.stable.as_ref().filter(|stable| further(stable)) {
         offers.push(offer("stable version", stable, stable));
