@@ -1,6 +1,7 @@
 //! Scenarios: what a kubeadm must do on real nodes. One file each in [`crate::scenarios`], all listed there.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ pub struct Context<'a> {
     reference: Option<&'a Kubeadm>,
     images: Vec<Image>,
     folder: PathBuf,
-    nodes: RefCell<Vec<String>>,
+    nodes: RefCell<Vec<Claim>>,
     runs: RefCell<u32>,
 }
 
@@ -72,14 +73,17 @@ impl Context<'_> {
 
     /// Starts a node with some kubeadm; it is removed at the scenario's end.
     pub fn node_with(&self, name: &str, kubeadm: &Kubeadm) -> Result<Node> {
-        self.nodes.borrow_mut().push(name.to_owned());
+        if !self.nodes.borrow().iter().any(|claim| claim.name == name) {
+            self.nodes.borrow_mut().push(Claim::on(self.lab, name)?);
+        }
         cluster::start_node(self.lab, name, self.release, kubeadm, &self.images)
     }
 
     /// Removes a node before the scenario's end, to spare the machine.
     pub fn remove(&self, node: &Node) -> Result<()> {
-        self.nodes.borrow_mut().retain(|name| *name != node.name);
-        node::remove(self.lab, &node.name)
+        node::remove(self.lab, &node.name)?;
+        self.nodes.borrow_mut().retain(|claim| claim.name != node.name);
+        Ok(())
     }
 
     /// Returns the original, which a mixed scenario runs beside the kubeadm under test.
@@ -216,6 +220,28 @@ impl Context<'_> {
     }
 }
 
+/// The right to a node's name: two runs at the same time would else remove each other's nodes. It ends with this value,
+/// or with the process.
+#[derive(Debug)]
+struct Claim {
+    name: String,
+    _lock: File,
+}
+
+impl Claim {
+    fn on(lab: &Lab, name: &str) -> Result<Self> {
+        let nodes = lab.root().join("nodes");
+        std::fs::create_dir_all(&nodes).at("make", &nodes)?;
+        let path = nodes.join(format!(".{name}.lock"));
+        let lock = File::create(&path).at("write", &path)?;
+        if lock.try_lock().is_err() {
+            progress::step(format!("wait for another run that has a node {name}"));
+            lock.lock().at("lock", &path)?;
+        }
+        Ok(Self { name: name.to_owned(), _lock: lock })
+    }
+}
+
 fn took(output: Output) -> Result<Output> {
     let output = output.success()?;
     progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
@@ -289,12 +315,13 @@ fn attempt(lab: &Lab, scenario: &Scenario, options: &Options<'_>, folder: &Path)
         runs: RefCell::default(),
     };
     let result = (scenario.run)(&context);
-    for name in context.nodes.into_inner() {
-        if let (Err(_), Some(node)) = (&result, node::find(lab, &name)) {
-            evidence::collect(&node, &folder.join(&name));
+    for claim in context.nodes.into_inner() {
+        let name = &claim.name;
+        if let (Err(_), Some(node)) = (&result, node::find(lab, name)) {
+            evidence::collect(&node, &folder.join(name));
         }
         if !options.keep {
-            node::remove(lab, &name)?;
+            node::remove(lab, name)?;
         }
     }
     result
