@@ -134,9 +134,10 @@ fn validity(old: &Certificate, ca: &Certificate, settings: &Settings, view: View
 
 /// For how long a certificate was made valid.
 ///
-/// One that begins with its authority does not tell: before 1.36 kubeadm dated all of them so, and kubeconfig files
-/// still, whenever they were made. It was made for at most the time it spans, and for as long as other certificates of
-/// the node that do tell, or else for a year, which is all that releases of such dates could be asked for.
+/// One that begins with its authority does not tell: before 1.36 kubeadm dated all of them so, and the original dates
+/// kubeconfig files so to this day, whenever they are made. It was made for at most the time it spans, and for as long as
+/// other certificates of the node that do tell, or else for a year, which is all that releases of such dates could be
+/// asked for.
 fn length(old: &Certificate, ca: &Certificate, settings: &Settings, view: View<'_>) -> i64 {
     let span = span(old);
     if tells(old, ca) || span <= 0 {
