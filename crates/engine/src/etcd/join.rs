@@ -33,6 +33,18 @@ pub enum JoinEtcdError {
         .0.display()
     )]
     OtherData(PathBuf),
+    /// Another node has begun to join and does not end.
+    #[error(
+        "etcd takes one new member at a time, and the member {id} at {} has been joining all the while: run join again on \
+         that machine, or remove it with `etcdctl member remove {id}` on a control-plane node",
+        urls.join(", ")
+    )]
+    Another {
+        /// Its id.
+        id: String,
+        /// Where it would be reached.
+        urls: Vec<String>,
+    },
     /// It was removed by somebody else.
     #[error("the etcd member of this node was removed while it was joining; run join again")]
     Removed,
@@ -99,7 +111,17 @@ impl Joining<'_> {
             Some(member) => return Ok(Announced { fresh: !member.started(), member, all }),
         }
         let add = || self.etcd.add_learner(&wanted.peer_url);
-        let (member, all) = self.tried(wanted, "add this node's member to etcd", add).await?;
+        let (member, all) = match self.tried(wanted, "add this node's member to etcd", add).await {
+            Err(JoinEtcdError::Etcd { doing, source: EtcdError::TooManyLearners }) => {
+                let members = self.etcd.members().await.unwrap_or_default();
+                let learner = members.into_iter().find(|m| m.learner);
+                let unknown = JoinEtcdError::Etcd { doing, source: EtcdError::TooManyLearners };
+                return Err(
+                    learner.map_or(unknown, |m| JoinEtcdError::Another { id: m.hex(), urls: m.peer_urls })
+                );
+            }
+            outcome => outcome?,
+        };
         self.output.say(&match self.dry {
             true => format!("[etcd] Would add etcd member: {}", wanted.peer_url),
             false => "[etcd] Announced new etcd member joining to the existing etcd cluster".into(),

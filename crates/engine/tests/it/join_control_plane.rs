@@ -182,6 +182,25 @@ fn a_learner_that_is_slow_to_follow_is_waited_for() {
 }
 
 #[test]
+fn a_join_of_another_node_that_never_ends_is_named() {
+    let (cp1, pin) = cluster();
+    let host = second(&cp1);
+    host.etcd.set(|etcd| {
+        etcd.starts_after = None;
+        etcd.members.push(Member {
+            id: 0xbeef,
+            name: String::new(),
+            peer_urls: vec!["https://192.0.2.12:2380".into()],
+            client_urls: Vec::new(),
+            learner: true,
+        });
+    });
+    let error = join(&host, &pin, KEY).unwrap_err().to_string();
+    assert!(error.contains("the member beef at https://192.0.2.12:2380 has been joining"), "{error}");
+    assert!(error.contains("etcdctl member remove beef"), "{error}");
+}
+
+#[test]
 fn a_vote_from_an_earlier_life_is_given_up_first() {
     let (cp1, pin) = cluster();
     let host = second(&cp1);
