@@ -18,7 +18,7 @@ pub enum UnhealthyError {
     Members(EtcdError),
     /// Too few members serve.
     #[error("etcd cluster is not healthy: {serving} of its {voters} members serve; {}", failures.join("; "))]
-    NoQuorum {
+    TooFew {
         /// How many do.
         serving: usize,
         /// How many there are, learners left out.
@@ -26,6 +26,15 @@ pub enum UnhealthyError {
         /// Per member that does not: why.
         failures: Vec<String>,
     },
+}
+
+/// How many members have to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    /// More than half of them.
+    Majority,
+    /// Each: one of them is about to stop.
+    All,
 }
 
 /// Waits until more than half of the members serve, and returns all of them.
@@ -38,9 +47,23 @@ pub async fn wait(
     view: View<'_>,
     limit: Duration,
 ) -> Result<Vec<Member>, UnhealthyError> {
+    wait_for(Needed::Majority, access, etcds, view, limit).await
+}
+
+/// Waits until as many members serve as are needed, and returns all of them.
+///
+/// # Errors
+/// See [`UnhealthyError`]; what time may cure only after `limit`.
+pub async fn wait_for(
+    needed: Needed,
+    access: &EtcdAccess,
+    etcds: &dyn Etcds,
+    view: View<'_>,
+    limit: Duration,
+) -> Result<Vec<Member>, UnhealthyError> {
     let mut tries = Backoff::start(view.clock);
     let outcome = loop {
-        match look(access, etcds).await {
+        match look(needed, access, etcds).await {
             Ok(members) => break Ok(members),
             Err(UnhealthyError::Members(error)) if !error.is_transient() => {
                 break Err(UnhealthyError::Members(error));
@@ -57,7 +80,7 @@ pub async fn wait(
     outcome
 }
 
-async fn look(access: &EtcdAccess, etcds: &dyn Etcds) -> Result<Vec<Member>, UnhealthyError> {
+async fn look(needed: Needed, access: &EtcdAccess, etcds: &dyn Etcds) -> Result<Vec<Member>, UnhealthyError> {
     let etcd = etcds.reader(access);
     let members = etcd.members().await.map_err(UnhealthyError::Members)?;
     let voters: Vec<&Member> = members.iter().filter(|m| m.started() && !m.learner).collect();
@@ -75,8 +98,12 @@ async fn look(access: &EtcdAccess, etcds: &dyn Etcds) -> Result<Vec<Member>, Unh
         })
         .collect();
     let serving = voters.len() - failures.len();
-    match serving * 2 > voters.len() {
+    let enough = match needed {
+        Needed::Majority => serving * 2 > voters.len(),
+        Needed::All => serving == voters.len(),
+    };
+    match enough {
         true => Ok(members),
-        false => Err(UnhealthyError::NoQuorum { serving, voters: voters.len(), failures }),
+        false => Err(UnhealthyError::TooFew { serving, voters: voters.len(), failures }),
     }
 }

@@ -12,12 +12,13 @@ use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::skew;
 use serde_json::Value;
 
+use crate::etcd::health::{self, Needed};
 use crate::etcd::own::argument;
 use crate::etcd::{access_at, own};
 use crate::manifests::{Component, HostFacts};
 use crate::phases::{PhaseError, control_plane};
 use crate::plan::{Action, PullImages, ReplaceStaticPods, StaticPodManifest, Step};
-use crate::ports::{EtcdAccess, EtcdError, NewFile, View};
+use crate::ports::{NewFile, View};
 use crate::renewal::{Failure, Managed, Renewal, Settings};
 use crate::spec::{InitSpec, KUBERNETES};
 use crate::static_pods::{self, tag};
@@ -34,11 +35,6 @@ pub enum ControlPlaneError {
     /// There is nothing to compare with.
     #[error("the manifest file {:?} does not exist", .0.display().to_string())]
     NoManifest(PathBuf),
-    /// The quorum is not there, or a member is not well.
-    #[error(
-        "couldn't complete the static pod upgrade: etcd cluster is not healthy: {0}; nothing was changed"
-    )]
-    Etcd(String),
     /// A certificate cannot be renewed.
     #[error(
         "couldn't complete the static pod upgrade: {}; nothing was changed. With --certificate-renewal=false certificates stay as they are",
@@ -270,7 +266,7 @@ async fn snapshot(
             (access, endpoint)
         }
     };
-    healthy(&access, view).await.map_err(ControlPlaneError::Etcd)?;
+    health::wait_for(Needed::All, &access, view.etcds, view, limit).await?;
     let to = backup_folder("kubeadm-backup-etcd", view).join("snapshot.db");
     let mut step = Step::new(Action::SnapshotEtcd { access, endpoint, to: to.clone(), limit })
         .would(format!("[dryrun] Would save a snapshot of etcd to {}", to.display()));
@@ -281,25 +277,6 @@ async fn snapshot(
         ));
     }
     Ok((to, step))
-}
-
-async fn healthy(access: &EtcdAccess, view: View<'_>) -> Result<(), String> {
-    let etcd = view.etcds.reader(access);
-    let members = etcd.members().await.map_err(|e: EtcdError| e.to_string())?;
-    for member in &members {
-        let Some(url) = member.client_urls.first() else {
-            return Err(format!("member {} has not started", member.hex()));
-        };
-        let status = etcd.status(url).await.map_err(|e| format!("member {}: {e}", member.name))?;
-        if status.leader == 0 {
-            return Err(format!("member {} knows no leader", member.name));
-        }
-        // An alarm of space is no reason to stop: a newer etcd may be what helps.
-        if let Some(error) = status.errors.iter().find(|e| !e.contains("NOSPACE")) {
-            return Err(format!("member {}: {error}", member.name));
-        }
-    }
-    Ok(())
 }
 
 /// Renews the certificates of a component, or with `None` those that belong to none.
