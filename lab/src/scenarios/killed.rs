@@ -104,7 +104,7 @@ fn forget(kubectl: &Kubectl, node: &Node) -> Result<()> {
 }
 
 /// No file that others than root may read holds a key or a token.
-fn secrets_are_private(node: &Node) -> Result<()> {
+pub(super) fn secrets_are_private(node: &Node) -> Result<()> {
     let found = node.script(
         "find /etc /root /tmp /run /opt /var/lib/kubelet -xdev -type f -perm /077 \
          -exec grep -lE 'PRIVATE KEY|client-key-data|token: ' {} + || true",
@@ -113,7 +113,7 @@ fn secrets_are_private(node: &Node) -> Result<()> {
 }
 
 /// No file is left that was being written when its writer was killed.
-fn nothing_unfinished(node: &Node) -> Result<()> {
+pub(super) fn nothing_unfinished(node: &Node) -> Result<()> {
     let found = node.script("find /etc /root /tmp /var/lib/kubelet /var/lib/etcd -name '*kubeadm-tmp*'")?;
     check("unfinished files", found.is_empty(), "none", found)
 }

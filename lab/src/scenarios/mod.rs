@@ -54,4 +54,5 @@ pub const ALL: &[&Scenario] = &[
     &variants::PULL,
     &upgrade::UNDER_LOAD,
     &upgrade::BROKEN,
+    &upgrade::KILLED,
 ];

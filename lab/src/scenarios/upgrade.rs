@@ -11,7 +11,8 @@ use crate::load::Load;
 use crate::node::{GATEWAY, Node};
 use crate::releases;
 use crate::scenario::{Context, Scenario};
-use crate::scenarios::network;
+use crate::scenarios::rerun::{Point, kill_at};
+use crate::scenarios::{killed, network};
 use crate::{Result, cluster, progress};
 
 pub(super) const UNDER_LOAD: Scenario = Scenario {
@@ -27,6 +28,15 @@ pub(super) const BROKEN: Scenario = Scenario {
     about: "an upgrade to an image that cannot run is rolled back; the corrected one succeeds",
     release: OLD,
     run: broken,
+    ..Scenario::PLAIN
+};
+
+pub(super) const KILLED: Scenario = Scenario {
+    name: "upgrade-killed",
+    about: "an upgrade killed again and again, each time further on, ends well when it is let be",
+    release: OLD,
+    ours_only: true,
+    run: killed,
     ..Scenario::PLAIN
 };
 
@@ -120,6 +130,43 @@ fn upgraded(kubectl: &Kubectl, shape: Shape) -> Result<()> {
     })?;
     let config = kubectl.run(["-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "yaml"])?;
     check("the version in kubeadm-config", config.contains(NEW), NEW, config)
+}
+
+/// Each comes after the one before it.
+const POINTS: &[Point] = &[
+    Point { about: "the first back-up is there", script: "ls -d /etc/kubernetes/tmp/*" },
+    Point {
+        about: "the API server's manifest is new",
+        script: "grep -q kube-apiserver:v1.37.2 /etc/kubernetes/manifests/kube-apiserver.yaml",
+    },
+    Point {
+        about: "the scheduler's manifest is new",
+        script: "grep -q kube-scheduler:v1.37.2 /etc/kubernetes/manifests/kube-scheduler.yaml",
+    },
+    Point {
+        about: "the stored configuration is new",
+        script: "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system get configmap kubeadm-config -o yaml | \
+                 grep v1.37.2",
+    },
+];
+
+fn killed(context: &Context<'_>) -> Result<()> {
+    let node = context.node("upkill")?;
+    context.init(&node, &[])?;
+    let new = releases::find(NEW)?;
+    context.bring_images(&node, new)?;
+    let kubectl = context.ready(&node)?;
+    kubectl.run(["create", "configmap", "before"])?;
+    for point in POINTS {
+        kill_at(context, &node, &["kubeadm", "upgrade", "apply", NEW, "--yes", &context.ignore()], point)?;
+        killed::secrets_are_private(&node)?;
+    }
+    apply(context, &node)?;
+    killed::nothing_unfinished(&node)?;
+    context.install_kubelet(&node, new)?;
+    upgraded(&kubectl, Shape::of(1, 0))?;
+    context.ready(&node)?;
+    kubectl.run(["get", "configmap", "before"]).map(drop)
 }
 
 /// Digests of what the kubelet runs from.
