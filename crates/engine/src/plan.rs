@@ -360,6 +360,8 @@ pub struct RestartStaticPod {
     pub manifest: PathBuf,
     /// Name of its container.
     pub component: String,
+    /// What it reads when it starts: a container made after the newest of these files runs with all of them already.
+    pub reads: Vec<PathBuf>,
     /// What must answer afterwards. `None` where nothing can be asked: then its container has to run.
     pub health: Option<ComponentHealth>,
     /// Of etcd: what answers well only where its members agree on a leader.

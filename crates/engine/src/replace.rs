@@ -77,9 +77,6 @@ const LOOK: Duration = Duration::from_millis(100);
 const SERVICE_LOOK: Duration = Duration::from_secs(2);
 /// How long a component may take to end before what it needs is ended too.
 const END: Duration = Duration::from_secs(40);
-/// How long the API server may take to end. It answers nothing any more, but waits for those who watch until the kubelet
-/// kills it after 30 seconds; requests under way have this long.
-const API_SERVER_END: Duration = Duration::from_secs(5);
 
 /// What it takes to replace a pod.
 #[derive(Clone, Copy)]
@@ -194,7 +191,7 @@ impl Tools<'_> {
                 break;
             }
             self.output.progress(&format!("waiting for {component} to end"));
-            if component == "kube-apiserver" && took >= API_SERVER_END {
+            if component == "kube-apiserver" && took >= restart::API_SERVER_GRACE {
                 let stopped = self.runtime.stop_container(&running.id, Duration::ZERO).await;
                 tracing::debug!(?stopped, "the API server was not waited for any longer");
             }

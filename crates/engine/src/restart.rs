@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::backoff::Backoff;
 use crate::plan::RestartStaticPod;
 use crate::ports::*;
@@ -11,6 +13,9 @@ use crate::wait::{self, Anew};
 
 /// How long a component may take to end: what the kubelet gives pods that say nothing else.
 const GRACE: Duration = Duration::from_secs(30);
+/// How long the API server may take to end. It answers nothing any more, but waits for those who watch until it is killed;
+/// requests under way have this long.
+pub(crate) const API_SERVER_GRACE: Duration = Duration::from_secs(5);
 /// How long the members of etcd may take to agree on a leader after one of them was restarted; an election takes a
 /// second or two.
 const ELECTION: Duration = Duration::from_secs(30);
@@ -29,10 +34,7 @@ pub(crate) async fn static_pods(
     let mut alone = false;
     for pod in pods {
         output.say(&format!("[renew] Restarting the static Pod {}", pod.component));
-        let since = view.clock.now();
-        stop(&pod.component, runtime)
-            .await
-            .map_err(|source| ActionError::Restart { component: pod.component.clone(), source })?;
+        let since = stop_old(pod, runtime, view).await?;
         if alone {
             continue;
         }
@@ -57,6 +59,26 @@ pub(crate) async fn static_pods(
     Ok(())
 }
 
+/// Ends what runs with old files, and returns since when a container has the new ones: one whose certificate had expired
+/// may have ended, and have been made anew, since they are there.
+async fn stop_old(
+    pod: &RestartStaticPod,
+    runtime: &dyn WriteRuntime,
+    view: View<'_>,
+) -> Result<Timestamp, ActionError> {
+    let failed = |source| ActionError::Restart { component: pod.component.clone(), source };
+    let renewed = pod.reads.iter().filter_map(|path| Some(view.files.stat(path).ok()??.modified)).max();
+    let since = view.clock.now();
+    let containers = runtime.containers().await.map_err(failed)?;
+    let mut running =
+        containers.iter().filter(|c| c.name == pod.component && c.state == ContainerState::Running);
+    if let Some(renewed) = renewed.filter(|renewed| running.any(|container| container.created > *renewed)) {
+        return Ok(renewed);
+    }
+    stop(&pod.component, runtime).await.map_err(failed)?;
+    Ok(since)
+}
+
 /// Ends what runs, so that the kubelet makes it anew at once. What has ended by itself, such as a component whose
 /// certificate has expired, would be made anew only after a pause of up to five minutes: the kubelet forgets that with
 /// the pod.
@@ -64,8 +86,9 @@ pub(crate) async fn stop(component: &str, runtime: &dyn WriteRuntime) -> Result<
     let containers = runtime.containers().await?;
     let own: Vec<&Container> = containers.iter().filter(|c| c.name == component).collect();
     let running: Vec<&&Container> = own.iter().filter(|c| c.state == ContainerState::Running).collect();
+    let grace = if component == "kube-apiserver" { API_SERVER_GRACE } else { GRACE };
     for container in &running {
-        runtime.stop_container(&container.id, GRACE).await?;
+        runtime.stop_container(&container.id, grace).await?;
     }
     if !running.is_empty() {
         return Ok(());

@@ -19,6 +19,8 @@ pub struct Affected {
     pub component: &'static str,
     /// Names of the certificates.
     pub certificates: Vec<&'static str>,
+    /// Their files.
+    files: Vec<PathBuf>,
     /// Its manifest.
     manifest: PathBuf,
 }
@@ -47,9 +49,10 @@ pub enum RestartError {
 /// The static pods that hold old certificates, in the order to restart them.
 pub fn affected(renewed: &[&'static Managed], settings: &Settings, view: View<'_>) -> Vec<Affected> {
     let pods = COMPONENTS.into_iter().map(|component| {
-        let held = renewed.iter().filter(|item| item.held_by() == Some(component));
-        let manifest = settings.layout.manifest(component);
-        Affected { component, certificates: held.map(|item| item.name).collect(), manifest }
+        let held: Vec<_> = renewed.iter().filter(|item| item.held_by() == Some(component)).collect();
+        let certificates = held.iter().map(|item| item.name).collect();
+        let files = held.iter().map(|item| item.path(&settings.layout)).collect();
+        Affected { component, certificates, files, manifest: settings.layout.manifest(component) }
     });
     pods.filter(|pod| !pod.certificates.is_empty() && view.files.exists(&pod.manifest)).collect()
 }
@@ -65,7 +68,7 @@ pub async fn restart(pods: &[Affected], view: View<'_>) -> Result<Step, RestartE
     }
     let limit = Timeouts::default().control_plane_component_health_check.to_std();
     let mut restarted = Vec::new();
-    for Affected { component, manifest, .. } in pods {
+    for Affected { component, files, manifest, .. } in pods {
         let health = static_pods::health(view, manifest);
         let is_etcd = *component == "etcd";
         // Old releases probe etcd by a command; the API server, which comes next, speaks for it.
@@ -73,8 +76,8 @@ pub async fn restart(pods: &[Affected], view: View<'_>) -> Result<Step, RestartE
             return Err(RestartError::NoProbe { component, manifest: manifest.clone() });
         }
         let quorum = health.as_ref().filter(|_| is_etcd).and_then(|health| asks_for_leader(&health.url));
-        let (manifest, component) = (manifest.clone(), (*component).into());
-        restarted.push(RestartStaticPod { manifest, component, health, quorum, limit });
+        let (manifest, component, reads) = (manifest.clone(), (*component).into(), files.clone());
+        restarted.push(RestartStaticPod { manifest, component, reads, health, quorum, limit });
     }
     Ok(Step::new(Action::RestartStaticPods(restarted)))
 }

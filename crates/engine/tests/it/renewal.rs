@@ -51,6 +51,9 @@ fn plan(host: &MemoryHost, settings: &Settings) -> Planned {
 fn renew(host: &MemoryHost, settings: &Settings) -> Planned {
     let planned = plan(host, settings);
     execute(host, &planned).unwrap();
+    for item in &planned.renewed {
+        host.files.touch(item.path(&settings.layout), host.machine.now());
+    }
     planned
 }
 
@@ -650,6 +653,25 @@ fn what_has_ended_by_itself_is_made_anew_with_its_pod() {
         host.runtimes.runtime.set(|runtime| runtime.stopped.clone()),
         ["etcd", "kube-apiserver-cp1", "kube-controller-manager-cp1", "kube-scheduler-cp1"]
     );
+}
+
+/// A component whose certificate has expired may have been made anew between the renewal and the restart.
+#[test]
+fn what_runs_with_the_new_certificates_already_is_not_stopped() {
+    let spec = new_spec();
+    let host = running_node(&spec);
+    let settings = settings(&spec);
+    let planned = renew(&host, &settings);
+    let pods = affected(&planned.renewed, &settings, host.view());
+    let step = block_on(restart(&pods, host.view())).unwrap();
+    let later = host.machine.now() + SignedDuration::from_secs(1);
+    host.runtimes.runtime.set(|runtime| {
+        let scheduler = runtime.containers.iter_mut().find(|c| c.name == "kube-scheduler");
+        scheduler.unwrap().created = later;
+    });
+    let (effects, context) = (host.effects(), spec.context());
+    block_on(Executor::new(&context, &effects).all(vec![step])).unwrap();
+    assert_eq!(host.runtimes.runtime.set(|runtime| runtime.stopped.clone()), PODS[..3]);
 }
 
 /// The first node of several whose certificates have all expired: its etcd finds no other that accepts it.
