@@ -14,14 +14,14 @@ use crate::{Result, progress};
 pub(super) const ONE: Scenario = Scenario {
     name: "certs-expired",
     about: "a control plane whose certificates have all expired is repaired by one certs renew",
-    run: |context| expired(context, Duration::from_secs(150), &["late1"]),
+    run: |context| expired(context, Duration::from_secs(110), &["late1"]),
     ..Scenario::PLAIN
 };
 
 pub(super) const TWO: Scenario = Scenario {
     name: "certs-expired-two",
     about: "the same for two control planes, whose members of etcd no longer accept each other",
-    run: |context| expired(context, Duration::from_secs(220), &["late1", "late2"]),
+    run: |context| expired(context, Duration::from_secs(170), &["late1", "late2"]),
     ..Scenario::PLAIN
 };
 

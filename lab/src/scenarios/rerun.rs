@@ -101,21 +101,24 @@ fn killed(context: &Context<'_>, point: &Point) -> Result<()> {
     context.remove(&node)
 }
 
-/// Runs a command of kubeadm and kills it at a point, which must come before its end.
+/// How long a command may take to come to the point where it is killed.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// Runs a command of kubeadm and kills it at a point, which must come after its beginning and before its end.
 pub(super) fn kill_at(context: &Context<'_>, node: &Node, words: &[&str], point: &Point) -> Result<()> {
     progress::step(format!("-- kill -9 when {}", point.about));
+    let holds = format!("{{ {}; }} > /dev/null 2>&1", point.script);
+    let before = node.try_run(LIMIT, ["bash", "-c", &holds])?;
+    check("the point to kill at is ahead", before.code != 0, "ahead", point.about)?;
     let started = Instant::now();
-    let running = node.start(Duration::from_secs(120), words)?;
+    let running = node.start(2 * LIMIT, words)?;
     // The process is known beforehand: between the point and the kill is no search.
     let watch = format!(
-        "until pid=$(pidof kubeadm); do sleep 0.005; done
-         until {{ {}; }} > /dev/null 2>&1; do sleep 0.005; done
-         kill -9 $pid",
-        point.script
+        "until pid=$(pidof kubeadm); do sleep 0.005; done; until {holds}; do sleep 0.005; done; kill -9 $pid"
     );
-    let reached = node.try_run(Duration::from_secs(60), ["bash", "-c", &watch])?;
-    check("the point to kill at is reached", reached.code == 0, point.about, reached.tail(5))?;
+    let reached = node.try_run(LIMIT, ["bash", "-c", &watch])?;
     progress::detail(format!("killed after {:.1} s", started.elapsed().as_secs_f64()));
     let left = context.try_finish(node, running)?;
+    check("the point to kill at is reached", reached.code == 0, point.about, left.tail(10))?;
     check("a killed command", left.code != 0, "no success", left.stdout)
 }

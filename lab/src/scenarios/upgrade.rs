@@ -134,14 +134,14 @@ fn upgraded(kubectl: &Kubectl, shape: Shape) -> Result<()> {
 
 /// Each comes after the one before it.
 const POINTS: &[Point] = &[
-    Point { about: "the first back-up is there", script: "ls -d /etc/kubernetes/tmp/*" },
+    Point { about: "the snapshot of etcd is there", script: "ls /etc/kubernetes/tmp/*/snapshot.db" },
     Point {
-        about: "the API server's manifest is new",
-        script: "grep -q kube-apiserver:v1.37.2 /etc/kubernetes/manifests/kube-apiserver.yaml",
+        about: "the controller manager's manifest is new",
+        script: "grep -q v1.37.2 /etc/kubernetes/manifests/kube-controller-manager.yaml",
     },
     Point {
         about: "the scheduler's manifest is new",
-        script: "grep -q kube-scheduler:v1.37.2 /etc/kubernetes/manifests/kube-scheduler.yaml",
+        script: "grep -q v1.37.2 /etc/kubernetes/manifests/kube-scheduler.yaml",
     },
     Point {
         about: "the stored configuration is new",
