@@ -10,6 +10,7 @@ pub(crate) struct Backoff<'a> {
     start: Duration,
     pause: Duration,
     longest: Duration,
+    refused: Option<Duration>,
 }
 
 impl<'a> Backoff<'a> {
@@ -20,12 +21,19 @@ impl<'a> Backoff<'a> {
 
     /// Begins now. Each pause is twice the one before it, from the first to the longest.
     pub(crate) fn between(first: Duration, longest: Duration, clock: &'a dyn Clock) -> Self {
-        Self { clock, start: clock.elapsed(), pause: first, longest }
+        Self { clock, start: clock.elapsed(), pause: first, longest, refused: None }
     }
 
     /// Time since the beginning.
     pub(crate) fn waited(&self) -> Duration {
         self.clock.elapsed() - self.start
+    }
+
+    /// Time since the first try that was refused, for whoever calls this after each that is: a server that has just come up
+    /// refuses everything until it knows the cluster's rights, however long it was waited for before.
+    pub(crate) fn refused(&mut self) -> Duration {
+        let now = self.clock.elapsed();
+        now - *self.refused.get_or_insert(now)
     }
 
     /// The pause before the next try, for whoever waits for something that may end it.

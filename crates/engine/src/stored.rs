@@ -109,15 +109,14 @@ async fn get(
 ) -> Result<Option<Value>, StoredError> {
     let mut tries = Backoff::start(clock);
     loop {
-        let waited = tries.waited();
         match api.get(CONFIG_MAPS, KUBE_SYSTEM, name).await {
             Ok(found @ Some(_)) => return Ok(found),
-            Ok(None) if waited >= YOUNG.min(limit) => return Ok(None),
+            Ok(None) if tries.refused() >= YOUNG.min(limit) => return Ok(None),
             Ok(None) => {}
-            Err(error) if error.is_transient() && waited < limit => {
+            Err(error) if error.is_transient() && tries.waited() < limit => {
                 tracing::debug!(name, %error, "trying again");
             }
-            Err(ApiError::Forbidden(reason)) if waited < YOUNG.min(limit) => {
+            Err(ApiError::Forbidden(reason)) if tries.refused() < YOUNG.min(limit) => {
                 tracing::debug!(name, reason, "trying again");
             }
             Err(source) => return Err(StoredError::Get { name: name.into(), source }),

@@ -97,15 +97,16 @@ impl Executor<'_> {
         let mut tries = Backoff::start(&*self.fx.clock);
         loop {
             let outcome = request().await;
-            let limit = match &outcome {
-                Err(ApiError::Forbidden(_)) => self.context.api_limit.min(RBAC_LIMIT),
-                Err(ApiError::NotFound(_)) if verb == "create" => self.context.api_limit,
-                Err(error) if error.is_transient() => self.context.api_limit,
-                _ => Duration::ZERO,
+            let limit = self.context.api_limit;
+            let hope = match &outcome {
+                Err(ApiError::Forbidden(_)) => tries.refused() < limit.min(RBAC_LIMIT),
+                Err(ApiError::NotFound(_)) if verb == "create" => tries.waited() < limit,
+                Err(error) => error.is_transient() && tries.waited() < limit,
+                Ok(_) => false,
             };
             match outcome {
                 Ok(value) => return Ok(value),
-                Err(error) if tries.waited() < limit => {
+                Err(error) if hope => {
                     tracing::debug!(verb, resource = resource.plural, name, %error, "trying again");
                 }
                 Err(source) => {

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::executor::block_on;
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::INIT;
-use kubeadm_engine::ports::{ApiError, Clock, WriteApi};
-use kubeadm_engine::resource::{CONFIG_MAPS, DEPLOYMENTS, NODES, SECRETS};
+use kubeadm_engine::ports::{Api, ApiError, Clock, Selector, WriteApi};
+use kubeadm_engine::resource::{CONFIG_MAPS, DEPLOYMENTS, NODES, Resource, SECRETS};
 use kubeadm_engine::run::Context;
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::{Certificate, CertificateKey};
@@ -177,6 +178,40 @@ fn a_refusal_is_believed_after_a_moment_and_unknown_credentials_at_once() {
         let waited = host.machine.elapsed().as_secs();
         assert!((least..=most).contains(&waited), "{refusal}: {waited} s");
     }
+}
+
+/// An API server that comes up after a while, and then refuses everything until it knows the cluster's rights.
+struct Waking(MemoryHost);
+
+impl Waking {
+    fn answer(&self) -> Result<Value, ApiError> {
+        match self.0.machine.elapsed().as_secs() {
+            0..40 => Err(ApiError::Unreachable("connection refused".into())),
+            40..45 => Err(ApiError::Forbidden("User \"kubernetes-admin\" cannot get resource".into())),
+            _ => Ok(json!({ "data": { "ClusterConfiguration": "kind: ClusterConfiguration" } })),
+        }
+    }
+}
+
+#[async_trait]
+impl Api for Waking {
+    async fn get(&self, _: Resource, _: &str, _: &str) -> Result<Option<Value>, ApiError> {
+        self.answer().map(Some)
+    }
+    async fn list(&self, _: Resource, _: &str, _: &Selector) -> Result<Vec<Value>, ApiError> {
+        self.answer().map(|object| vec![object])
+    }
+    async fn get_path(&self, _: &str) -> Result<String, ApiError> {
+        self.answer().map(|_| "ok".into())
+    }
+}
+
+#[test]
+fn a_refusal_is_not_believed_sooner_because_the_server_was_away_before() {
+    let api = Waking(MemoryHost::default());
+    let limit = Duration::from_secs(60);
+    let text = block_on(kubeadm_engine::stored::cluster(&api, &*api.0.machine, limit)).unwrap();
+    assert_eq!(text, "kind: ClusterConfiguration");
 }
 
 /// A cluster with a CoreDNS of this version that reads this Corefile.

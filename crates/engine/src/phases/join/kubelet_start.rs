@@ -157,7 +157,7 @@ async fn unique(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Opti
             Err(error) if error.is_transient() && tries.waited() < limit => {
                 tracing::debug!(%error, "trying again");
             }
-            Err(ApiError::Forbidden(reason)) if tries.waited() < YOUNG.min(limit) => {
+            Err(ApiError::Forbidden(reason)) if tries.refused() < YOUNG.min(limit) => {
                 tracing::debug!(reason, "trying again");
             }
             Err(source) => return Err(KubeletStartError::Node { name: name.into(), source }),
