@@ -212,7 +212,9 @@ fn broken(context: &Context<'_>) -> Result<()> {
     context.bring_images(&node, new)?;
     let kubectl = context.ready(&node)?;
     let before = manifests(&node)?;
+    // An image without the program that it should run.
     let image = "registry.k8s.io/kube-apiserver:v9.9.9";
+    node.run(["ctr", "-n", "k8s.io", "images", "tag", context.image("pause"), image])?;
     node.write(
         "/patches/kube-apiserver+strategic.yaml",
         &format!("spec: {{containers: [{{name: kube-apiserver, image: '{image}'}}]}}\n"),
@@ -226,7 +228,7 @@ fn broken(context: &Context<'_>) -> Result<()> {
             context.kubeadm.ignore(context.release)
         ),
     )?;
-    progress::step("kubeadm upgrade apply with a patch that names an image that does not exist");
+    progress::step("kubeadm upgrade apply with a patch that names an image that cannot run");
     let output = context.try_kubeadm(&node, &["upgrade", "apply", "--config=/etc/kubeadm/upgrade.yaml"])?;
     progress::detail(format!("failed after {:.1} s", output.took.as_secs_f64()));
     check("exit status of an upgrade that fails", output.code == 1, "1", output.tail(20))?;
@@ -234,7 +236,9 @@ fn broken(context: &Context<'_>) -> Result<()> {
     if !context.kubeadm.reference {
         let limit = Duration::from_secs(90);
         check("time until all is as before", output.took < limit, format!("{limit:?}"), output.tail(20))?;
-        check("the error names the image", output.stderr.contains(image), image, output.tail(20))?;
+        for named in ["kube-apiserver", "executable file not found"] {
+            check("what the error names", output.stderr.contains(named), named, output.tail(20))?;
+        }
     }
     serves(context, &node)?;
     // The original takes a scheduler that ends again and again for one that runs.
