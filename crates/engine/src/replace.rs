@@ -99,7 +99,9 @@ impl Tools<'_> {
     pub(crate) async fn replace(&self, replace: &ReplaceStaticPods) -> Result<(), ActionError> {
         let Err((failed, cause)) = self.bring(&replace.new, replace.limit).await else { return Ok(()) };
         let component = replace.new[failed].component.clone();
-        self.output.warn(&format!("{component} does not run with its new manifest: {cause}"));
+        self.output.warn(&format!(
+            "{component} does not run with its new manifest; what was replaced is put back, and then the cause is told"
+        ));
         let stays =
             |old: &StaticPodManifest| replace.new[..failed].iter().any(|new| new.component == old.component);
         let mut undo: Vec<StaticPodManifest> =

@@ -58,7 +58,7 @@ fn one_way(context: &Context<'_>, maker: &Kubeadm, guest: &Kubeadm) -> Result<()
 }
 
 /// Puts another kubeadm onto a node.
-fn other(node: &Node, kubeadm: &Kubeadm) -> Result<()> {
+pub(super) fn other(node: &Node, kubeadm: &Kubeadm) -> Result<()> {
     progress::detail(format!(
         "{} gets {}",
         node.name,

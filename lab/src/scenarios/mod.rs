@@ -55,4 +55,5 @@ pub const ALL: &[&Scenario] = &[
     &upgrade::UNDER_LOAD,
     &upgrade::BROKEN,
     &upgrade::KILLED,
+    &upgrade::MIXED,
 ];

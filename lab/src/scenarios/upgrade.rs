@@ -11,6 +11,7 @@ use crate::load::Load;
 use crate::node::{GATEWAY, Node};
 use crate::releases;
 use crate::scenario::{Context, Scenario};
+use crate::scenarios::mixed::other;
 use crate::scenarios::rerun::{Point, kill_at};
 use crate::scenarios::{killed, network};
 use crate::{Result, cluster, progress};
@@ -37,6 +38,15 @@ pub(super) const KILLED: Scenario = Scenario {
     release: OLD,
     ours_only: true,
     run: killed,
+    ..Scenario::PLAIN
+};
+
+pub(super) const MIXED: Scenario = Scenario {
+    name: "upgrade-mixed",
+    about: "ours upgrades a cluster that the original made, and the reverse",
+    release: OLD,
+    mixed: true,
+    run: mixed,
     ..Scenario::PLAIN
 };
 
@@ -172,6 +182,24 @@ fn killed(context: &Context<'_>) -> Result<()> {
 /// Digests of what the kubelet runs from.
 fn manifests(node: &Node) -> Result<String> {
     node.script("sha256sum /etc/kubernetes/manifests/*")
+}
+
+fn mixed(context: &Context<'_>) -> Result<()> {
+    let new = releases::find(NEW)?;
+    let original = context.reference()?;
+    for (maker, upgrader) in [(original, context.kubeadm), (context.kubeadm, original)] {
+        let node = context.node_with("mixup", maker)?;
+        context.init(&node, &[])?;
+        context.bring_images(&node, new)?;
+        let kubectl = context.ready(&node)?;
+        other(&node, upgrader)?;
+        apply(context, &node)?;
+        context.install_kubelet(&node, new)?;
+        upgraded(&kubectl, Shape::of(1, 0))?;
+        context.ready(&node)?;
+        context.remove(&node)?;
+    }
+    Ok(())
 }
 
 /// The API server is the old one.

@@ -9,6 +9,7 @@ pub mod versions;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use kubeadm_config::address::{parse_endpoint, parse_ip, parse_port};
 use kubeadm_config::components::{self, ComponentConfigs};
@@ -128,7 +129,11 @@ impl UpgradeSpec {
             true => endpoint(view.files)?,
             false => ApiEndpoint::default(),
         };
-        let limit = self.timeouts.kubernetes_api_call.to_std();
+        // What a dry run does not find is not going to appear.
+        let limit = match self.landing {
+            Some(_) => Duration::ZERO,
+            None => self.timeouts.kubernetes_api_call.to_std(),
+        };
         let texts = stored::fetch(view.api, view.clock, limit).await?;
         let mut notices = Vec::new();
         let mut loaded = stored_config::load(&texts, self.init(endpoint), &mut notices)?;
