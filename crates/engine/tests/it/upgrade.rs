@@ -32,7 +32,10 @@ const COMPONENTS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kub
 fn cluster(version: &str, more: &str) -> MemoryHost {
     let new = [OLD, NEW].contains(&version);
     let host = if new { MemoryHost::default() } else { MemoryHost::of_old() };
-    host.machine.set(|state| state.install_kubelet(version));
+    host.machine.set(|state| {
+        state.install_kubelet(version);
+        state.answer("http://192.0.2.20:2379/version", 200, r#"{"etcdserver": "3.6.8"}"#);
+    });
     host.cluster.register("cp1");
     host.run_kubelet();
     let spec = wish::init(version, more);
@@ -277,6 +280,38 @@ fn an_etcd_that_is_not_well_or_newer_is_not_touched() {
     apply(&host).unwrap();
     assert_eq!(host.files.text(manifest("etcd")).unwrap(), newer);
     assert!(host.output.said().iter().any(|l| l.contains("is older than the currently installed")));
+}
+
+#[test]
+fn an_etcd_of_the_site_is_none_of_an_upgrade() {
+    let external = "etcd: {external: {endpoints: [\"http://192.0.2.20:2379\"]}}\n";
+    let host = cluster(OLD, external);
+    host.etcd.set(|etcd| etcd.down.extend([1]));
+    apply(&host).unwrap();
+    assert!(!host.files.exists(&manifest("etcd")) && host.etcd.set(|etcd| etcd.changes.is_empty()));
+    assert!(host.files.text(manifest("kube-apiserver")).unwrap().contains(NEW));
+}
+
+#[test]
+fn the_kubelet_of_a_control_plane_talks_to_its_own_api_server_afterwards() {
+    let host = cluster(OLD, "controlPlaneEndpoint: api.example.com:6443\n");
+    let path = Path::new("/etc/kubernetes/kubelet.conf");
+    let server = |host: &MemoryHost| {
+        let text = host.files.text(path).unwrap();
+        text.lines().find_map(|l| l.trim().strip_prefix("server: ")).unwrap().to_owned()
+    };
+    for (before, after) in [
+        ("https://api.example.com:6443", "https://192.0.2.10:6443"),
+        ("https://192.0.2.10:6443", "https://192.0.2.10:6443"),
+        ("https://somewhere.else:6443", "https://somewhere.else:6443"),
+    ] {
+        let text = host.files.text(path).unwrap().replace(&server(&host), before);
+        host.files.put(path, text, 0o600);
+        let restarts = host.machine.service_log().len();
+        run_all(NODE, &host, &wish::upgrade(None)).unwrap();
+        assert_eq!(server(&host), after);
+        assert_eq!(host.machine.service_log().len() - restarts, usize::from(before != after));
+    }
 }
 
 // --- other nodes --------------------------------------------------------------------------------------------------
