@@ -15,8 +15,6 @@ pub struct MemoryCluster {
     objects: Arc<Mutex<BTreeMap<String, (Resource, Value)>>>,
     /// Every write, as `VERB path`.
     log: Arc<Mutex<Vec<String>>>,
-    /// Number of writes after which every further one fails.
-    budget: Arc<Mutex<Option<usize>>>,
     /// The kubeconfig of administrators who may do nothing before their group is bound.
     unbound: Arc<Mutex<Option<PathBuf>>>,
     /// What requests for objects of a kind are refused with.
@@ -64,9 +62,10 @@ impl MemoryCluster {
         self.put(resource, &path_of(resource, &object), object);
     }
 
-    /// Lets only so many further writes succeed.
-    pub fn stop_after(&self, writes: Option<usize>) {
-        *self.budget.lock().expect("no test panics with the lock") = writes;
+    /// A cluster with the same objects, which answers every request.
+    pub fn fork(&self) -> Self {
+        let objects = self.objects.lock().expect("no test panics with the lock").clone();
+        Self { objects: Arc::new(Mutex::new(objects)), ..Self::default() }
     }
 
     /// Refuses every request made with a kubeconfig until the binding of the administrators' group exists.
@@ -104,15 +103,8 @@ impl MemoryCluster {
         }
     }
 
-    fn wrote(&self, verb: &str, path: &str) -> Result<(), ApiError> {
-        let mut budget = self.budget.lock().expect("no test panics with the lock");
-        match budget.as_mut() {
-            Some(0) => return Err(ApiError::Invalid("killed".into())),
-            Some(left) => *left -= 1,
-            None => {}
-        }
+    fn wrote(&self, verb: &str, path: &str) {
         self.log.lock().expect("no test panics with the lock").push(format!("{verb} {path}"));
-        Ok(())
     }
 
     fn put(&self, resource: Resource, path: &str, object: Value) {
@@ -187,7 +179,7 @@ impl WriteApi for MemoryCluster {
         if self.objects.lock().expect("no test panics with the lock").contains_key(&path) {
             return Err(ApiError::AlreadyExists(format!("{path} already exists")));
         }
-        self.wrote("CREATE", &path)?;
+        self.wrote("CREATE", &path);
         let mut object = object.clone();
         object["metadata"]["uid"] = json!(format!("uid-{path}"));
         object["metadata"]["resourceVersion"] = json!("1");
@@ -205,7 +197,7 @@ impl WriteApi for MemoryCluster {
         let Some((_, current)) = current else {
             return Err(ApiError::NotFound(format!("{path} not found")));
         };
-        self.wrote("UPDATE", &path)?;
+        self.wrote("UPDATE", &path);
         let mut object = object.clone();
         object["metadata"]["uid"] = current["metadata"]["uid"].clone();
         object["metadata"]["resourceVersion"] = json!("2");
@@ -225,7 +217,7 @@ impl WriteApi for MemoryCluster {
         let mut object = self
             .object(resource, namespace, name)
             .ok_or_else(|| ApiError::NotFound(format!("{path} not found")))?;
-        self.wrote("PATCH", &path)?;
+        self.wrote("PATCH", &path);
         merge(&mut object, patch);
         self.put(resource, &path, object.clone());
         Ok(object)
@@ -234,7 +226,7 @@ impl WriteApi for MemoryCluster {
     async fn delete(&self, resource: Resource, namespace: &str, name: &str) -> Result<bool, ApiError> {
         self.allowed(resource)?;
         let path = resource.path(namespace, Some(name));
-        self.wrote("DELETE", &path)?;
+        self.wrote("DELETE", &path);
         Ok(self.objects.lock().expect("no test panics with the lock").remove(&path).is_some())
     }
 }

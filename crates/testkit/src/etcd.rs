@@ -76,6 +76,11 @@ impl MemoryEtcd {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
+    /// A cluster that is like this one and goes its own way.
+    pub fn fork(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(self.set(|state| state.clone()))) }
+    }
+
     /// Changes what the cluster is like.
     pub fn set<T>(&self, change: impl FnOnce(&mut EtcdState) -> T) -> T {
         change(&mut self.state.lock().expect("no test panics with the lock"))
@@ -94,6 +99,14 @@ impl EtcdState {
         if let Some(member) = self.members.iter_mut().find(|m| m.id == id) {
             member.name = name.to_owned();
             member.client_urls = member.peer_urls.iter().map(|url| url.replace(":2380", ":2379")).collect();
+        }
+    }
+
+    /// Starts a member that was announced for a place, if one was.
+    pub(crate) fn start_at(&mut self, peer_url: &str, name: &str) {
+        let there = |m: &&Member| !m.started() && m.peer_urls.iter().any(|url| url == peer_url);
+        if let Some(id) = self.members.iter().find(there).map(|m| m.id) {
+            self.start(id, name);
         }
     }
 

@@ -26,7 +26,7 @@ pub struct MemoryFiles {
     entries: Mutex<BTreeMap<PathBuf, Entry>>,
     /// Paths that were changed, in order.
     log: Mutex<Vec<PathBuf>>,
-    /// Number of writes after which every further one fails, as if the process had been killed.
+    /// Number of writes after which every further one fails, as on a disk that is full.
     budget: Mutex<Option<usize>>,
     watcher: Watcher,
 }
@@ -95,6 +95,11 @@ impl MemoryFiles {
         *self.budget.lock().expect("no test panics with the lock") = writes;
     }
 
+    /// The same files for another machine. What was changed before does not count.
+    pub(crate) fn fork(&self) -> Self {
+        Self { entries: Mutex::new(self.all()), ..Self::default() }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Entry>> {
         self.entries.lock().expect("no test panics with the lock")
     }
@@ -102,7 +107,11 @@ impl MemoryFiles {
     fn spend(&self, path: &Path) -> Result<(), FileError> {
         let mut budget = self.budget.lock().expect("no test panics with the lock");
         match budget.as_mut() {
-            Some(0) => Err(FileError { operation: "write", path: path.into(), reason: "killed".into() }),
+            Some(0) => Err(FileError {
+                operation: "write",
+                path: path.into(),
+                reason: "no space left on device".into(),
+            }),
             Some(left) => {
                 *left -= 1;
                 Ok(())

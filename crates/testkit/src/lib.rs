@@ -9,6 +9,7 @@ mod cluster;
 mod etcd;
 mod files;
 mod keys;
+mod kill;
 mod machine;
 mod runtime;
 
@@ -16,12 +17,13 @@ use std::sync::Arc;
 
 use kubeadm_engine::ports::{Effects, Files, System, View};
 use kubeadm_engine::resource::PODS;
-use kubeadm_engine::spec::MANIFESTS;
+use kubeadm_engine::spec::{KUBERNETES, MANIFESTS};
 
 pub use cluster::MemoryCluster;
 pub use etcd::{EtcdState, MemoryEtcd, etcd_access};
 pub use files::{Entry, MemoryFiles};
 pub use keys::FixedKeys;
+pub use kill::killed_after;
 pub use machine::{Machine, Recorder, Service, State};
 pub use runtime::{MemoryRuntime, MemoryRuntimes, RuntimeState};
 
@@ -83,6 +85,13 @@ pub fn kernel_config(without: &[&str]) -> String {
     wanted.map(|option| format!("CONFIG_{option}=y\n")).collect()
 }
 
+/// The value of a flag of a static pod's command.
+fn flag(pod: &serde_json::Value, name: &str) -> String {
+    let command = pod["spec"]["containers"][0]["command"].as_array().into_iter().flatten();
+    let mut words = command.filter_map(|word| word.as_str()?.strip_prefix("--")?.split_once('='));
+    words.find(|(flag, _)| *flag == name).map(|(_, value)| value.to_owned()).unwrap_or_default()
+}
+
 impl MemoryHost {
     /// A host of the time of the oldest releases: cgroups v1 and Linux 4.
     pub fn of_old() -> Self {
@@ -97,10 +106,29 @@ impl MemoryHost {
         host
     }
 
-    /// Has a kubelet run the static pods whose manifests are written from now on, and show them to the cluster.
+    /// A machine, a cluster and an etcd like these. Its kubelet has yet to be run.
+    pub fn fork(&self) -> Self {
+        let time = Arc::default();
+        Self {
+            files: Arc::new(self.files.fork()),
+            cluster: Arc::new(self.cluster.fork()),
+            etcd: self.etcd.fork(),
+            runtimes: Arc::new(MemoryRuntimes {
+                runtime: Arc::new(self.runtimes.runtime.fork(Arc::clone(&time))),
+            }),
+            machine: Arc::new(self.machine.fork(time)),
+            output: Arc::default(),
+            keys: Arc::default(),
+        }
+    }
+
+    /// Has a kubelet run the static pods whose manifests are written from now on, and show them to the cluster. It
+    /// bootstraps itself too.
     pub fn run_kubelet(&self) {
         let (runtime, cluster) = (Arc::clone(&self.runtimes.runtime), Arc::clone(&self.cluster));
+        let (etcd, files) = (self.etcd.clone(), Arc::downgrade(&self.files));
         let node = self.machine.hostname();
+        self.bootstrap_kubelet();
         self.files.watch(move |path, content| {
             let manifest = path.starts_with(MANIFESTS) && path.extension().is_some_and(|e| e == "yaml");
             let text = String::from_utf8_lossy(content);
@@ -109,10 +137,32 @@ impl MemoryHost {
                 return;
             };
             runtime.run_static_pod(&pod, &node);
+            if pod["metadata"]["name"] == "etcd"
+                && let Some(files) = files.upgrade()
+            {
+                let flag = |name: &str| flag(&pod, name);
+                etcd.set(|etcd| etcd.start_at(&flag("initial-advertise-peer-urls"), &flag("name")));
+                files.put(format!("{}/member/snap/db", flag("data-dir")), "data", 0o600);
+            }
             let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             pod["metadata"]["name"] = format!("{name}-{node}").into();
             pod["spec"]["nodeName"] = node.clone().into();
             cluster.place(PODS, pod);
+        });
+    }
+
+    /// Has a kubelet that is started with credentials of a bootstrap get its own, and register its node.
+    pub fn bootstrap_kubelet(&self) {
+        let (files, cluster) = (Arc::downgrade(&self.files), Arc::clone(&self.cluster));
+        let node = self.machine.hostname();
+        self.machine.kubelet(move || {
+            let path = |name: &str| format!("{KUBERNETES}/{name}");
+            let Some(files) = files.upgrade() else { return };
+            let bootstrap = files.text(path("bootstrap-kubelet.conf"));
+            if let (Some(credentials), None) = (bootstrap, files.text(path("kubelet.conf"))) {
+                files.put(path("kubelet.conf"), credentials, 0o600);
+                cluster.register(&node);
+            }
         });
     }
 

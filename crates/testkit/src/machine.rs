@@ -126,6 +126,17 @@ pub struct Machine {
     pub env: BTreeMap<String, String>,
     service_log: Mutex<Vec<String>>,
     elapsed: Arc<Mutex<Duration>>,
+    kubelet: Kubelet,
+}
+
+/// What starts when the kubelet's service does.
+#[derive(Default)]
+struct Kubelet(Mutex<Option<Box<dyn Fn() + Send>>>);
+
+impl std::fmt::Debug for Kubelet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kubelet")
+    }
 }
 
 impl Machine {
@@ -142,6 +153,18 @@ impl Machine {
     /// Verbs that services were given, such as `restart kubelet`.
     pub fn service_log(&self) -> Vec<String> {
         lock(&self.service_log).clone()
+    }
+
+    /// Has the service `kubelet` start something, from now on.
+    pub(crate) fn kubelet(&self, start: impl Fn() + Send + 'static) {
+        *lock(&self.kubelet.0) = Some(Box::new(start));
+    }
+
+    /// A machine like this one, with a clock of its own.
+    pub(crate) fn fork(&self, elapsed: Arc<Mutex<Duration>>) -> Self {
+        *lock(&elapsed) = *lock(&self.elapsed);
+        let (state, service_log) = (Mutex::new(self.state()), Mutex::new(self.service_log()));
+        Self { state, service_log, env: self.env.clone(), elapsed, kubelet: Kubelet::default() }
     }
 
     fn state(&self) -> State {
@@ -199,6 +222,9 @@ impl WriteServices for Machine {
                 service.state = service.restarted.clone();
             }
         });
+        if let ("kubelet", Some(start)) = (service, &*lock(&self.kubelet.0)) {
+            start();
+        }
         Ok(())
     }
 }

@@ -112,6 +112,11 @@ impl MemoryRuntime {
         started() + *self.time.lock().expect("no test panics with the lock")
     }
 
+    /// A runtime that holds the same, and passes the time of another machine.
+    pub(crate) fn fork(&self, time: Arc<Mutex<Duration>>) -> Self {
+        Self { state: Mutex::new(self.set(|state| state.clone())), time }
+    }
+
     /// A runtime whose waits pass the time of a machine.
     pub(crate) fn with_time(time: Arc<Mutex<Duration>>) -> Self {
         Self { time, ..Self::default() }

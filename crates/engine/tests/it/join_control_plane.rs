@@ -1,4 +1,4 @@
-//! `join` of a control plane over a machine, a cluster and an etcd in memory: what it leaves, stopped anywhere, again, when
+//! `join` of a control plane over a machine, a cluster and an etcd in memory: what it leaves, on a full disk, again, when
 //! etcd does not start, and beside others.
 
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use serde_json::json;
 use crate::join::{TOKEN, VERSION, first, run_phases};
 use crate::wish;
 
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 const DATA: &str = "/var/lib/etcd";
 const PEER_URL: &str = "https://192.0.2.11:2380";
 const LEASE: &str = "kubeadm-control-plane-join";
 
 /// A cluster of one control plane that has uploaded its certificates, and its pin.
-fn cluster() -> (MemoryHost, String) {
+pub(crate) fn cluster() -> (MemoryHost, String) {
     let mut spec = wish::init(VERSION, "controlPlaneEndpoint: api.example.com:6443\n");
     spec.upload_certs = true;
     spec.certificate_key = Some(KEY.into());
@@ -46,7 +46,7 @@ fn cluster() -> (MemoryHost, String) {
 }
 
 /// A machine that is to become the second control plane.
-fn second(cp1: &MemoryHost) -> MemoryHost {
+pub(crate) fn second(cp1: &MemoryHost) -> MemoryHost {
     let host =
         MemoryHost { cluster: Arc::clone(&cp1.cluster), etcd: cp1.etcd.clone(), ..MemoryHost::default() };
     host.machine.set(|state| state.install_kubelet(VERSION));
@@ -112,7 +112,7 @@ fn a_control_plane_has_all_that_it_needs() {
 }
 
 #[test]
-fn stopped_at_any_write_and_run_again_it_ends_the_same() {
+fn on_a_full_disk_it_gives_way_to_others_and_is_finished_by_the_next() {
     let (whole, pin) = cluster();
     let host = second(&whole);
     join(&host, &pin, KEY).unwrap();

@@ -5,6 +5,7 @@ mod case;
 mod cluster;
 mod join;
 mod join_control_plane;
+mod killed;
 mod manifests;
 mod objects;
 mod preflight;

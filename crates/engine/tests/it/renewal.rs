@@ -8,7 +8,9 @@ use futures::executor::block_on;
 use jiff::{SignedDuration, Timestamp};
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::INIT;
-use kubeadm_engine::ports::{Clock, Container, ContainerState, NewFile, Owner, ServiceState, WriteFiles};
+use kubeadm_engine::ports::{
+    Clock, Container, ContainerState, Effects, NewFile, Owner, ServiceState, WriteFiles,
+};
 use kubeadm_engine::renewal::{
     MANAGED, Managed, Place, Planned, Renewal, RenewalError, Settings, State, affected, local_etcd, restart,
     survey,
@@ -17,7 +19,7 @@ use kubeadm_engine::run::{self, ActionError, Executor};
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::kubeconfig::Kubeconfig;
 use kubeadm_pki::{Certificate, KeyAlgorithm, PrivateKey};
-use kubeadm_testkit::MemoryHost;
+use kubeadm_testkit::{MemoryHost, killed_after};
 
 use crate::wish;
 
@@ -58,9 +60,12 @@ fn renew(host: &MemoryHost, settings: &Settings) -> Planned {
 }
 
 fn execute(host: &MemoryHost, planned: &Planned) -> Result<(), ActionError> {
-    let (context, effects) = (new_spec().context(), host.effects());
+    execute_with(&host.effects(), planned)
+}
+
+fn execute_with(effects: &Effects, planned: &Planned) -> Result<(), ActionError> {
     let steps = planned.steps.iter().flat_map(|(_, steps)| steps.clone()).collect();
-    block_on(Executor::new(&context, &effects).all(steps))
+    block_on(Executor::new(&new_spec().context(), effects).all(steps))
 }
 
 fn later(host: &MemoryHost, days: i64) {
@@ -194,12 +199,13 @@ fn killed_at_any_write_and_run_again() {
     for stop in 0.. {
         let host = node(&spec);
         let before = pairs(&host);
-        host.files.stop_after(Some(stop));
-        if execute(&host, &plan(&host, &settings)).is_ok() {
+        let killed =
+            killed_after(stop, &host.effects(), |effects| execute_with(effects, &plan(&host, &settings)));
+        if let Some(outcome) = killed {
+            outcome.unwrap();
             stops = stop;
             break;
         }
-        host.files.stop_after(None);
         let broken: Vec<_> = pairs(&host).into_iter().filter(|(_, pair)| !pair.fits()).collect();
         assert!(broken.len() <= 1, "{stop}");
         // The key has its name first: a new certificate never lacks its key.

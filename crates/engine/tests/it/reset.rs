@@ -1,5 +1,5 @@
-//! `reset` over a machine, an etcd and a cluster in memory: what goes and what stays, who is told first, stopped
-//! anywhere, again, and dry.
+//! `reset` over a machine, an etcd and a cluster in memory: what goes and what stays, who is told first, when deleting
+//! fails, again, and dry.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,24 +18,25 @@ use kubeadm_testkit::{MemoryEtcd, MemoryHost};
 
 use crate::wish;
 
-const VERSION: &str = "v1.37.2";
+pub(crate) const VERSION: &str = "v1.37.2";
 const DATA: &str = "/var/lib/etcd/member/wal/0.wal";
 const FOREIGN: [&str; 3] =
     ["/etc/kubernetes/audit-policy.yaml", "/etc/kubernetes/tmp/backup", "/root/.kube/config"];
 /// The accounts of the system, before any of kubeadm's.
 const ACCOUNTS: [(&str, &str); 2] =
     [("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"), ("/etc/group", "root:x:0:\n")];
-const MEMBERS: [(&str, &str); 3] = [("cp1", "192.0.2.10"), ("cp2", "192.0.2.11"), ("cp3", "192.0.2.12")];
+pub(crate) const MEMBERS: [(&str, &str); 3] =
+    [("cp1", "192.0.2.10"), ("cp2", "192.0.2.11"), ("cp3", "192.0.2.12")];
 
 /// A cluster whose components run as users of their own, with its certificates at an unusual place.
-const ROOTLESS: &str = "certificatesDir: /srv/pki\nfeatureGates: {RootlessControlPlane: true}\n";
+pub(crate) const ROOTLESS: &str = "certificatesDir: /srv/pki\nfeatureGates: {RootlessControlPlane: true}\n";
 
 /// The node `cp1` as `init` left it, with the data of an etcd, its pod, and files of somebody else.
 fn control_plane(members: &[(&str, &str)]) -> MemoryHost {
     control_plane_of(members, "certificatesDir: /srv/pki\n")
 }
 
-fn control_plane_of(members: &[(&str, &str)], cluster: &str) -> MemoryHost {
+pub(crate) fn control_plane_of(members: &[(&str, &str)], cluster: &str) -> MemoryHost {
     let host = MemoryHost { etcd: MemoryEtcd::with(members), ..MemoryHost::default() };
     host.machine.set(|state| state.install_kubelet(VERSION));
     host.cluster.register("cp1");
@@ -212,7 +213,7 @@ fn data_of_another_etcd_stay() {
 }
 
 #[test]
-fn stopped_at_any_step_and_run_again_it_ends_the_same() {
+fn what_cannot_be_deleted_is_deleted_by_the_next_run() {
     let writes = {
         let host = control_plane_of(&MEMBERS, ROOTLESS);
         let before = host.files.changes().len();

@@ -1,5 +1,5 @@
 //! `upgrade apply` and `upgrade node` over a machine and a cluster in memory, whose kubelet runs what is written: what they
-//! leave, again, stopped anywhere, dry, and when something new does not come up.
+//! leave, again, dry, and when something new does not come up.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use kubeadm_engine::phases::upgrade::control_plane::ControlPlaneError;
 use kubeadm_engine::phases::upgrade::{APPLY, NODE};
 use kubeadm_engine::phases::{INIT, PhaseError};
 use kubeadm_engine::ports::{ApiError, ContainerState, Files, ServiceState, WriteApi};
-use kubeadm_engine::resource::{CONFIG_MAPS, DAEMON_SETS, DEPLOYMENTS, JOBS, NODES, PODS, Resource};
+use kubeadm_engine::resource::{CONFIG_MAPS, DAEMON_SETS, DEPLOYMENTS, JOBS, NODES, PODS};
 use kubeadm_engine::run::{self, ActionError, RunError};
 use kubeadm_engine::spec::{Layout, MANIFESTS};
 use kubeadm_engine::upgrade::UpgradeSpec;
@@ -23,13 +23,13 @@ use serde_json::json;
 
 use crate::wish;
 
-const OLD: &str = "v1.36.3";
-const NEW: &str = "v1.37.2";
+pub(crate) const OLD: &str = "v1.36.3";
+pub(crate) const NEW: &str = "v1.37.2";
 const MEMBERS: [(&str, &str); 3] = [("cp1", "192.0.2.10"), ("cp2", "192.0.2.11"), ("cp3", "192.0.2.12")];
 const COMPONENTS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
 /// A control-plane node of a version.
-fn cluster(version: &str, more: &str) -> MemoryHost {
+pub(crate) fn cluster(version: &str, more: &str) -> MemoryHost {
     let new = [OLD, NEW].contains(&version);
     let host = if new { MemoryHost::default() } else { MemoryHost::of_old() };
     host.machine.set(|state| {
@@ -40,24 +40,6 @@ fn cluster(version: &str, more: &str) -> MemoryHost {
     host.run_kubelet();
     let spec = wish::init(version, more);
     block_on(run::run(INIT, &Selection::Skip(Vec::new()), &spec, &spec.context(), &host.effects())).unwrap();
-    host
-}
-
-/// Another one just like it, which is made faster than by `init`.
-fn copy(of: &MemoryHost) -> MemoryHost {
-    let host = MemoryHost::default();
-    host.machine.set(|state| state.install_kubelet(OLD));
-    for (path, entry) in of.files.all() {
-        if let Some(content) = entry.content {
-            host.files.put(path, content, entry.mode);
-        }
-    }
-    for object in of.cluster.objects().into_values() {
-        host.cluster.place(Resource::of(&object).unwrap(), object);
-    }
-    let containers = of.runtimes.runtime.set(|runtime| runtime.containers.clone());
-    host.runtimes.runtime.set(|runtime| runtime.containers = containers);
-    host.run_kubelet();
     host
 }
 
@@ -546,54 +528,7 @@ fn no_is_an_answer() {
     run_all(APPLY, &host, &spec()).unwrap();
 }
 
-// --- stopped, and dry ---------------------------------------------------------------------------------------------
-
-#[test]
-fn stopped_at_any_write_and_run_again_it_ends_the_same() {
-    let begin = cluster(OLD, "");
-    let whole = copy(&begin);
-    apply(&whole).unwrap();
-    let mut stops = 0;
-    for writes in 0.. {
-        let host = copy(&begin);
-        host.files.stop_after(Some(writes));
-        let first = apply(&host);
-        host.files.stop_after(None);
-        for component in ["etcd"].into_iter().chain(COMPONENTS) {
-            assert!(host.files.exists(&manifest(component)), "{component} has no manifest");
-        }
-        if first.is_ok() {
-            break;
-        }
-        stops += 1;
-        apply(&host).unwrap_or_else(|e| panic!("stopped after {writes} writes: {e}"));
-        assert_eq!(manifests(&host), manifests(&whole), "stopped after {writes} writes");
-        assert_eq!(running(&host), running(&whole), "stopped after {writes} writes");
-    }
-    assert!(stops >= 15, "the run was stopped {stops} times");
-}
-
-#[test]
-fn stopped_at_any_request_and_run_again_it_ends_the_same() {
-    let begin = cluster(OLD, "");
-    let whole = copy(&begin);
-    apply(&whole).unwrap();
-    let names = |host: &MemoryHost| {
-        host.cluster.objects().into_keys().filter(|path| !path.contains("/jobs/")).collect::<Vec<_>>()
-    };
-    for writes in 0.. {
-        let host = copy(&begin);
-        host.cluster.stop_after(Some(writes));
-        let first = apply(&host);
-        host.cluster.stop_after(None);
-        apply(&host).unwrap_or_else(|e| panic!("stopped after {writes} requests: {e}"));
-        assert_eq!(names(&host), names(&whole), "stopped after {writes} requests");
-        if first.is_ok() {
-            assert!(writes >= 15, "the run was stopped {writes} times");
-            break;
-        }
-    }
-}
+// --- dry ------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_dry_run_changes_nothing_and_shows_the_manifests() {
