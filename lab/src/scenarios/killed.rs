@@ -1,12 +1,11 @@
 //! A join or a reset that is killed, and then run again: it converges, nothing is lost, and no secret lies about.
 
 use crate::Result;
-use crate::error::check;
 use crate::join::JoinCommands;
 use crate::kubectl::{Kubectl, Shape};
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
-use crate::scenarios::rerun::{Point, kill_at};
+use crate::scenarios::kill::{self, Point};
 use crate::scenarios::{etcd, reset};
 
 pub(super) const WORKER: Scenario = Scenario {
@@ -77,19 +76,19 @@ fn killed(context: &Context<'_>, control_plane: bool, samples: &[Sample]) -> Res
         false => (Shape::of(1, 1), &["kill1"][..]),
     };
     for (in_join, in_reset) in samples {
-        kill_at(context, &node, &join, in_join)?;
-        secrets_are_private(&node)?;
+        kill::at(context, &node, &join, in_join)?;
+        kill::secrets_are_private(&node)?;
         context.join(&node, command, &[])?;
         context.ready_as(&first, shape)?;
         etcd::check_members(&kubectl, &first, members)?;
-        secrets_are_private(&node)?;
-        nothing_unfinished(&node)?;
+        kill::secrets_are_private(&node)?;
+        kill::nothing_unfinished(&node)?;
 
-        kill_at(context, &node, &["kubeadm", "reset", "--force"], in_reset)?;
-        secrets_are_private(&node)?;
+        kill::at(context, &node, &["kubeadm", "reset", "--force"], in_reset)?;
+        kill::secrets_are_private(&node)?;
         context.reset(&node, &[])?;
         reset::clean(&node)?;
-        nothing_unfinished(&node)?;
+        kill::nothing_unfinished(&node)?;
         etcd::check_members(&kubectl, &first, &["kill1"])?;
         forget(&kubectl, &node)?;
     }
@@ -101,19 +100,4 @@ fn forget(kubectl: &Kubectl, node: &Node) -> Result<()> {
     kubectl.run(["delete", "node", &node.name])?;
     let on_it = format!("--field-selector=spec.nodeName={}", node.name);
     kubectl.run(["-n", "kube-system", "delete", "pods", "--force", "--ignore-not-found", &on_it]).map(drop)
-}
-
-/// No file that others than root may read holds a key or a token.
-pub(super) fn secrets_are_private(node: &Node) -> Result<()> {
-    let found = node.script(
-        "find /etc /root /tmp /run /opt /var/lib/kubelet -xdev -type f -perm /077 \
-         -exec grep -lE 'PRIVATE KEY|client-key-data|token: ' {} + || true",
-    )?;
-    check("readable files with secrets", found.is_empty(), "none", found)
-}
-
-/// No file is left that was being written when its writer was killed.
-pub(super) fn nothing_unfinished(node: &Node) -> Result<()> {
-    let found = node.script("find /etc /root /tmp /var/lib/kubelet /var/lib/etcd -name '*kubeadm-tmp*'")?;
-    check("unfinished files", found.is_empty(), "none", found)
 }

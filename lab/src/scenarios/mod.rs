@@ -9,6 +9,7 @@ mod external;
 mod failures;
 mod init;
 mod joins;
+mod kill;
 mod killed;
 mod mixed;
 mod network;

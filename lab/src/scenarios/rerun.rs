@@ -1,11 +1,10 @@
 //! Init again: on a healthy node, and after being killed in the middle. Both end in a working cluster without a reset.
 
-use std::time::{Duration, Instant};
-
 use crate::error::check;
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
-use crate::{Result, cluster, progress};
+use crate::scenarios::kill::{self, Point};
+use crate::{Result, cluster};
 
 pub(super) const HEALTHY: Scenario = Scenario {
     name: "rerun",
@@ -39,12 +38,6 @@ pub(super) const OLD: Scenario = Scenario {
     },
     ..Scenario::PLAIN
 };
-
-/// When to kill: as soon as this script of the node succeeds.
-pub(super) struct Point {
-    pub(super) about: &'static str,
-    pub(super) script: &'static str,
-}
 
 const POINTS: &[Point] = &[
     Point { about: "the first certificate is there", script: "test -e /etc/kubernetes/pki/ca.crt" },
@@ -95,30 +88,10 @@ fn healthy(context: &Context<'_>, grows: &[&str]) -> Result<()> {
 
 fn killed(context: &Context<'_>, point: &Point) -> Result<()> {
     let node = context.node("killed")?;
-    kill_at(context, &node, &["kubeadm", "init", "--config", cluster::CONFIG, &context.ignore()], point)?;
+    kill::at(context, &node, &["kubeadm", "init", "--config", cluster::CONFIG, &context.ignore()], point)?;
+    kill::secrets_are_private(&node)?;
     context.init(&node, &[])?;
+    kill::nothing_unfinished(&node)?;
     context.ready(&node)?;
     context.remove(&node)
-}
-
-/// How long a command may take to come to the point where it is killed.
-const LIMIT: Duration = Duration::from_secs(150);
-
-/// Runs a command of kubeadm and kills it at a point, which must come after its beginning and before its end.
-pub(super) fn kill_at(context: &Context<'_>, node: &Node, words: &[&str], point: &Point) -> Result<()> {
-    progress::step(format!("-- kill -9 when {}", point.about));
-    let holds = format!("{{ {}; }} > /dev/null 2>&1", point.script);
-    let before = node.try_run(LIMIT, ["bash", "-c", &holds])?;
-    check("the point to kill at is ahead", before.code != 0, "ahead", point.about)?;
-    let started = Instant::now();
-    let running = node.start(2 * LIMIT, words)?;
-    // The process is known beforehand: between the point and the kill is no search.
-    let watch = format!(
-        "until pid=$(pidof kubeadm); do sleep 0.005; done; until {holds}; do sleep 0.005; done; kill -9 $pid"
-    );
-    let reached = node.try_run(LIMIT, ["bash", "-c", &watch])?;
-    progress::detail(format!("killed after {:.1} s", started.elapsed().as_secs_f64()));
-    let left = context.try_finish(node, running)?;
-    check("the point to kill at is reached", reached.code == 0, point.about, left.tail(10))?;
-    check("a killed command", left.code != 0, "no success", left.stdout)
 }

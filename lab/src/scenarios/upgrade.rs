@@ -11,9 +11,9 @@ use crate::load::Load;
 use crate::node::{GATEWAY, Node};
 use crate::releases;
 use crate::scenario::{Context, Scenario};
+use crate::scenarios::kill::{self, Point};
 use crate::scenarios::mixed::other;
-use crate::scenarios::rerun::{Point, kill_at};
-use crate::scenarios::{killed, network};
+use crate::scenarios::network;
 use crate::{Result, cluster, progress};
 
 pub(super) const UNDER_LOAD: Scenario = Scenario {
@@ -168,11 +168,11 @@ fn killed(context: &Context<'_>) -> Result<()> {
     let kubectl = context.ready(&node)?;
     kubectl.run(["create", "configmap", "before"])?;
     for point in POINTS {
-        kill_at(context, &node, &["kubeadm", "upgrade", "apply", NEW, "--yes", &context.ignore()], point)?;
-        killed::secrets_are_private(&node)?;
+        kill::at(context, &node, &["kubeadm", "upgrade", "apply", NEW, "--yes", &context.ignore()], point)?;
+        kill::secrets_are_private(&node)?;
     }
     apply(context, &node)?;
-    killed::nothing_unfinished(&node)?;
+    kill::nothing_unfinished(&node)?;
     context.install_kubelet(&node, new)?;
     upgraded(&kubectl, Shape::of(1, 0))?;
     context.ready(&node)?;
