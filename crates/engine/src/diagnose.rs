@@ -70,6 +70,11 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "correct the component's extraArgs (or patch) in the kubeadm configuration and run kubeadm again",
     ),
     (
+        "executable file not found",
+        "its image lacks the program",
+        "correct the image (imageRepository, kubernetesVersion, patches) and run kubeadm again",
+    ),
+    (
         "permission denied",
         "may not open a file or directory",
         "check owner and mode of the path in the log, then run kubeadm again",
@@ -279,7 +284,11 @@ impl Watch {
             "" | "Error" | "Completed" => String::new(),
             reason => format!(", {reason}"),
         };
-        let (meaning, advice) = known(&shown)
+        // A container that could not be started has no log: the runtime's words are all there is.
+        let message = last.message.lines().next().filter(|_| shown.is_empty());
+        let told = message.map_or_else(|| shown.clone(), |m| vec![m.to_owned()]);
+        let reason = reason + &message.map_or_else(String::new, |m| format!(", {m}"));
+        let (meaning, advice) = known(&told)
             .map_or((String::new(), "correct what its log says and run kubeadm again"), |(m, a, _)| {
                 (format!("{m}; "), a)
             });

@@ -189,8 +189,9 @@ fn mixed(context: &Context<'_>) -> Result<()> {
     let original = context.reference()?;
     for (maker, upgrader) in [(original, context.kubeadm), (context.kubeadm, original)] {
         let node = context.node_with("mixup", maker)?;
-        context.init(&node, &[])?;
+        // The original gives every release the etcd and CoreDNS of its own.
         context.bring_images(&node, new)?;
+        context.init(&node, &[])?;
         let kubectl = context.ready(&node)?;
         other(&node, upgrader)?;
         apply(context, &node)?;

@@ -505,6 +505,26 @@ fn a_container_that_crashes_is_the_finding() {
 }
 
 #[test]
+fn a_container_that_cannot_start_is_told_in_the_words_of_its_runtime() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    host.cluster.set_health(Some(ApiError::Unreachable("connection refused".into())));
+    let message = "exec: \"kube-apiserver\": executable file not found in $PATH: unknown";
+    let of = |attempt| Container {
+        exit_code: Some(128),
+        reason: "StartError".into(),
+        message: message.into(),
+        ..ended(&host, "kube-apiserver", attempt)
+    };
+    let containers = vec![of(1), of(0)];
+    host.runtimes.runtime.set(|runtime| runtime.containers = containers);
+    let (findings, _) = findings(&host, &spec);
+    let expected =
+        format!("its image lacks the program; exited with code 128, StartError, {message} (2 times");
+    assert!(findings[0].state.starts_with(&expected), "{findings:?}");
+    assert!(findings[0].advice.contains("correct the image"), "{findings:?}");
+}
+
+#[test]
 fn containers_of_a_manifest_that_was_replaced_do_not_end_the_wait() {
     let (host, spec) = (host(NEW), wish::init(NEW, ""));
     init(&host, &spec).unwrap();
