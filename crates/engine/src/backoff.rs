@@ -1,8 +1,28 @@
 //! Trying again, with pauses that grow.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::ports::Clock;
+
+/// Asks until an answer is good, or another try would not help (`again`), or the limit is over.
+pub(crate) async fn retry<T, E: Display, F: Future<Output = Result<T, E>>>(
+    clock: &dyn Clock,
+    limit: Duration,
+    ask: impl Fn() -> F,
+    again: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let mut tries = Backoff::start(clock);
+    loop {
+        match ask().await {
+            Err(error) if tries.waited() < limit && again(&error) => {
+                tracing::debug!(%error, "trying again");
+            }
+            outcome => return outcome,
+        }
+        tries.pause().await;
+    }
+}
 
 /// The tries at one thing: how long they have taken so far, and the pause before the next.
 pub(crate) struct Backoff<'a> {

@@ -8,12 +8,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use kubeadm_config::commands::init_defaults;
-use kubeadm_config::components::{self, ComponentConfigs};
 use kubeadm_config::duration::GoDuration;
-use kubeadm_config::error::{ConfigError, Notice, Severity};
+use kubeadm_config::error::{ConfigError, Notice};
 use kubeadm_config::load::{InitConfig, Loaded};
+use kubeadm_config::stored as stored_config;
 use kubeadm_config::types::{InitConfiguration, JoinConfiguration};
-use kubeadm_config::{address, stored as stored_config};
 use kubeadm_pki::kubeconfig::{Cluster, User};
 use kubeadm_pki::{Certificate, CertificateError};
 use kubeadm_release::{Release, Version};
@@ -23,7 +22,7 @@ use crate::phases::external_ca;
 use crate::plan::Step;
 use crate::ports::{Access, FileError, Files, KubeconfigSource, View};
 use crate::run::Context;
-use crate::spec::{Ignored, InitSpec, KUBERNETES, Layout};
+use crate::spec::{Ignored, InitSpec, KUBERNETES, NodeSettings};
 use crate::stored::{self, StoredError};
 
 /// Why the cluster to join is not known.
@@ -165,14 +164,7 @@ impl JoinSpec {
         let limit = self.patience(self.join.timeouts.discovery);
         let discovered = discovery::discover(&self.join, limit, view).await?;
         let authorities = discovered.authorities()?;
-        steps.extend([
-            Step::say(
-                "[preflight] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...",
-            ),
-            Step::say(
-                "[preflight] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.",
-            ),
-        ]);
+        steps.extend(stored::reading("preflight"));
         let kubeconfig = discovered.kubeconfig("kubernetes");
         let api = view.cluster.reader(&Access::new(KubeconfigSource::text(kubeconfig)));
         let limit = self.patience(self.join.timeouts.kubernetes_api_call);
@@ -180,9 +172,7 @@ impl JoinSpec {
         let mut notices = Vec::new();
         let loaded = stored_config::load(&texts, init_of(&self.join), &mut notices)?;
         let node = node(loaded, &self.settings, &mut notices);
-        steps.extend(
-            notices.into_iter().filter(|n| n.severity == Severity::Warning).map(|n| Step::warn(n.text)),
-        );
+        steps.extend(stored::warnings(notices));
         Ok(Joined { discovered, authorities, node })
     }
 
@@ -217,8 +207,6 @@ fn init_of(join: &JoinConfiguration) -> InitConfiguration {
 
 /// A node of a cluster.
 fn node(loaded: Loaded<InitConfig>, settings: &Settings, notices: &mut Vec<Notice>) -> InitSpec {
-    let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
-    let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
     let own = |file: &str| Path::new(KUBERNETES).join(file);
     // An administrator's file is made on a control plane, before anything needs it. A dry run makes it in its folder.
     let kubeconfig = match (settings.control_plane, &settings.landing) {
@@ -226,37 +214,14 @@ fn node(loaded: Loaded<InitConfig>, settings: &Settings, notices: &mut Vec<Notic
         (true, None) => own("admin.conf"),
         (true, Some(landing)) => landing.join("admin.conf"),
     };
-    // A worker advertises nothing, and needs no address of its own.
-    let advertise_address = address::parse_ip(&init.local_api_endpoint.advertise_address)
-        .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
-    InitSpec {
-        layout: Layout {
-            pki: cluster.certificates_dir.clone().into(),
-            kubeconfigs: KUBERNETES.into(),
-            landing: settings.landing.clone(),
-        },
-        // A name that is none was refused when the configuration was loaded.
-        algorithm: cluster.encryption_algorithm.parse().unwrap_or_default(),
+    let settings = NodeSettings {
         access: Access::new(kubeconfig),
-        binds_admin: false,
-        external_ca: false,
-        external_front_proxy_ca: false,
         joins: true,
-        upload_certs: false,
-        certificate_key: None,
-        certificate_key_given: false,
-        skip_certificate_key_print: false,
-        skip_token_print: false,
+        landing: settings.landing.clone(),
         ignored: settings.ignored.clone(),
         patches: settings.patches.clone(),
         proxy_env: settings.proxy_env.clone(),
         kubeadm_version: settings.kubeadm_version.clone(),
-        release,
-        version,
-        init,
-        cluster,
-        advertise_address,
-        kubelet,
-        kube_proxy,
-    }
+    };
+    InitSpec::of_cluster(loaded, settings, notices)
 }

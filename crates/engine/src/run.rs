@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, retry};
 use crate::etcd;
 use crate::etcd::join::Joining;
 use crate::phase::{Phase, Selected, Selection, SelectionError, select};
@@ -240,8 +240,8 @@ impl<'a> Executor<'a> {
         match action {
             Action::Nothing => Ok(()),
             Action::CreateDir { path, mode } => Ok(files.create_dir(path, *mode)?),
-            Action::WriteFile(file) => Ok(self.write([file])?),
-            Action::WritePair { key, certificate } => Ok(self.write([key, certificate])?),
+            Action::WriteFile(file) => Ok(files.write_changed(&[file])?),
+            Action::WritePair { key, certificate } => Ok(files.write_changed(&[key, certificate])?),
             Action::SetOwner { path, owner, mode } => Ok(files.set_owner(path, *owner, *mode)?),
             Action::AddAccounts(accounts) => {
                 crate::accounts::add(&**files, accounts).map_err(ActionError::Accounts)
@@ -263,12 +263,7 @@ impl<'a> Executor<'a> {
                 }
                 Ok(())
             }
-            Action::EmptyDir(dir) => {
-                for name in files.list(dir)?.unwrap_or_default() {
-                    files.remove(&dir.join(name))?;
-                }
-                Ok(())
-            }
+            Action::EmptyDir(dir) => Ok(files.empty_dir(dir)?),
             Action::Unmount { paths, flags } => {
                 Ok(paths.iter().try_for_each(|path| files.unmount(path, flags))?)
             }
@@ -393,35 +388,10 @@ impl<'a> Executor<'a> {
             return Ok(());
         }
         let etcd = self.fx.etcds.writer(access);
-        let mut tries = Backoff::start(&*self.fx.clock);
-        loop {
-            match etcd.snapshot(endpoint, to).await {
-                Ok(size) => {
-                    tracing::debug!(size, path = %to.display(), "snapshot of etcd");
-                    return Ok(());
-                }
-                Err(error) if error.is_transient() && tries.waited() < limit => {
-                    tracing::debug!(%error, "trying again");
-                }
-                Err(error) => return Err(error.into()),
-            }
-            tries.pause().await;
-        }
-    }
-
-    /// Writes files together, but for those that are there already with this content and mode: a second run leaves a
-    /// healthy node as it is, down to the times of its files.
-    fn write<const N: usize>(&self, wanted: [&NewFile; N]) -> Result<(), FileError> {
-        let files = &self.fx.files;
-        let mut changed = Vec::with_capacity(N);
-        for file in wanted {
-            let same = matches!(files.stat(&file.path)?, Some(m) if m.kind == FileKind::File && m.mode == file.mode)
-                && files.read(&file.path)?.as_ref() == Some(&file.content);
-            if !same {
-                changed.push(file.clone());
-            }
-        }
-        files.write_all(&changed)
+        let take = || etcd.snapshot(endpoint, to);
+        let size = retry(&*self.fx.clock, limit, take, EtcdError::is_transient).await?;
+        tracing::debug!(size, path = %to.display(), "snapshot of etcd");
+        Ok(())
     }
 
     fn show(&self, paths: &[std::path::PathBuf]) -> Result<(), FileError> {

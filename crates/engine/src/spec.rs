@@ -1,12 +1,14 @@
 //! The spec: what `init` will do, fully resolved. No option is left to default, the version is pinned, addresses and
 //! runtime are detected, tokens chosen, and the facts of the target release attached.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use kubeadm_config::address::{Cidr, join_host_port};
-use kubeadm_config::components::ComponentConfig;
+use kubeadm_config::address::{Cidr, join_host_port, parse_ip};
+use kubeadm_config::components::{self, ComponentConfig, ComponentConfigs};
+use kubeadm_config::error::Notice;
 use kubeadm_config::images::Images;
+use kubeadm_config::load::{InitConfig, Loaded};
 use kubeadm_config::types::{ClusterConfiguration, InitConfiguration};
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::{Release, Version};
@@ -33,6 +35,11 @@ pub const KUBERNETES: &str = "/etc/kubernetes";
 pub const KUBELET: &str = "/var/lib/kubelet";
 /// Default of `--kubeconfig` where a phase has it, and where `admin.conf` is written.
 pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+
+/// A static pod manifest, by the name of its component.
+pub fn manifest(component: &str) -> PathBuf {
+    Path::new(MANIFESTS).join(format!("{component}.yaml"))
+}
 
 impl Layout {
     /// Where a file lands and how its path is shown: itself, or in a dry run a path inside its folder. Certificates
@@ -64,7 +71,7 @@ impl Layout {
 
     /// A static pod manifest.
     pub fn manifest(&self, component: &str) -> PathBuf {
-        Path::new(MANIFESTS).join(format!("{component}.yaml"))
+        manifest(component)
     }
 }
 
@@ -131,7 +138,66 @@ pub struct InitSpec {
     pub kubeadm_version: Version,
 }
 
+/// What a node of a cluster that others made brings along.
+#[derive(Debug, Clone)]
+pub struct NodeSettings {
+    /// How API requests are made.
+    pub access: Access,
+    /// Whether the node is only now joining.
+    pub joins: bool,
+    /// The folder of a dry run.
+    pub landing: Option<PathBuf>,
+    /// Checks whose errors are warnings.
+    pub ignored: Ignored,
+    /// Directory of patches.
+    pub patches: Option<PathBuf>,
+    /// `*_proxy` variables for control-plane containers and kube-proxy, sorted by name.
+    pub proxy_env: Vec<(String, String)>,
+    /// Version of this kubeadm.
+    pub kubeadm_version: Version,
+}
+
 impl InitSpec {
+    /// A node of a cluster whose configuration was loaded. What only the first node of a cluster does is left out.
+    pub fn of_cluster(loaded: Loaded<InitConfig>, settings: NodeSettings, notices: &mut Vec<Notice>) -> Self {
+        let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
+        let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
+        let NodeSettings { access, joins, landing, ignored, patches, proxy_env, kubeadm_version } = settings;
+        // A worker advertises nothing, and needs no address of its own.
+        let advertise_address =
+            parse_ip(&init.local_api_endpoint.advertise_address).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        Self {
+            layout: Layout {
+                pki: cluster.certificates_dir.clone().into(),
+                kubeconfigs: KUBERNETES.into(),
+                landing,
+            },
+            // A name that is none was refused when the configuration was loaded.
+            algorithm: cluster.encryption_algorithm.parse().unwrap_or_default(),
+            access,
+            binds_admin: false,
+            external_ca: false,
+            external_front_proxy_ca: false,
+            joins,
+            upload_certs: false,
+            certificate_key: None,
+            certificate_key_given: false,
+            skip_certificate_key_print: false,
+            skip_token_print: false,
+            ignored,
+            patches,
+            proxy_env,
+            kubeadm_version,
+            release,
+            version,
+            init,
+            cluster,
+            advertise_address,
+            kubelet,
+            kube_proxy,
+        }
+    }
+
     /// What the executor must know.
     pub fn context(&self) -> Context {
         Context {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::manifests;
 use crate::plan::ComponentHealth;
 use crate::ports::{Container, ContainerState, Files, View};
-use crate::spec::MANIFESTS;
+use crate::spec::manifest;
 
 /// A static pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,13 @@ pub fn api_server_endpoint(files: &dyn Files) -> Option<String> {
     pod["metadata"]["annotations"][manifests::apiserver::ENDPOINT_ANNOTATION].as_str().map(str::to_owned)
 }
 
+/// The value of a flag in the command of a pod's container, in the form in which kubeadm writes it.
+pub(crate) fn argument<'a>(pod: &'a Value, flag: &str) -> Option<&'a str> {
+    let command = pod["spec"]["containers"][0]["command"].as_array()?;
+    let mut words = command.iter().rev().filter_map(Value::as_str);
+    words.find_map(|word| word.strip_prefix("--")?.strip_prefix(flag)?.strip_prefix('='))
+}
+
 /// The path on this node of a volume.
 pub(crate) fn host_path(pod: &Value, volume: &str) -> Option<PathBuf> {
     let volumes = pod["spec"]["volumes"].as_array()?;
@@ -107,7 +114,7 @@ pub(crate) fn host_path(pod: &Value, volume: &str) -> Option<PathBuf> {
 }
 
 fn of(files: &dyn Files, component: &str) -> Option<Value> {
-    pod(files, &Path::new(MANIFESTS).join(format!("{component}.yaml")))
+    pod(files, &manifest(component))
 }
 
 /// A manifest that is there and can be read.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use kubeadm_config::error::ConfigError;
+use kubeadm_config::error::{ConfigError, Notice, Severity};
 use kubeadm_config::stored::{self, StoredComponent, StoredTexts, keys};
 use kubeadm_config::types::InitConfiguration;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::backoff::Backoff;
 use crate::objects::KUBE_SYSTEM;
 use crate::objects::config_maps::{KUBEADM_CONFIG, is_generated};
+use crate::plan::Step;
 use crate::ports::{Api, ApiError, Clock};
 use crate::resource::CONFIG_MAPS;
 
@@ -50,6 +51,20 @@ pub enum StoredError {
 
 /// How long a refusal is not believed: the rights of a young cluster's tokens appear one after the other.
 pub(crate) const YOUNG: Duration = Duration::from_secs(10);
+
+/// What is said before the configuration is fetched; `phase` is what the lines begin with.
+pub(crate) fn reading(phase: &str) -> [Step; 2] {
+    [
+        "Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...",
+        "Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.",
+    ]
+    .map(|text| Step::say(format!("[{phase}] {text}")))
+}
+
+/// What there is to warn of in a configuration that was fetched.
+pub(crate) fn warnings(notices: Vec<Notice>) -> impl Iterator<Item = Step> {
+    notices.into_iter().filter(|n| n.severity == Severity::Warning).map(|n| Step::warn(n.text))
+}
 
 /// Fetches everything that a node needs, within `limit` for each request.
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubeadm_config::duration::GoDuration;
 use serde_json::{Value, json};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, retry};
 use crate::dryrun::identity;
 use crate::ports::{ApiError, Clock, Selector, WriteApi};
 use crate::resource::{JOBS, PODS};
@@ -20,18 +20,11 @@ pub(crate) async fn job(
     clock: &dyn Clock,
 ) -> Result<(), String> {
     let (namespace, name) = identity(job);
-    let mut tries = Backoff::start(clock);
-    loop {
-        match api.create(JOBS, job).await {
-            Ok(_) | Err(ApiError::AlreadyExists(_)) => break,
-            Err(error) if error.is_transient() && tries.waited() < limit => {
-                tracing::debug!(name, %error, "trying again");
-            }
-            Err(error) => {
-                return Err(format!("could not create Job {name:?} in the namespace {namespace:?}: {error}"));
-            }
+    match retry(clock, limit, || api.create(JOBS, job), ApiError::is_transient).await {
+        Ok(_) | Err(ApiError::AlreadyExists(_)) => {}
+        Err(error) => {
+            return Err(format!("could not create Job {name:?} in the namespace {namespace:?}: {error}"));
         }
-        tries.pause().await;
     }
     let mut tries = Backoff::start(clock);
     let outcome = loop {

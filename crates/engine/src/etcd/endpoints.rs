@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::own::argument;
-use crate::backoff::Backoff;
+use crate::backoff::retry;
 use crate::manifests::etcd::ENDPOINT_ANNOTATION;
 use crate::objects::KUBE_SYSTEM;
 use crate::ports::{Api, ApiError, Clock, Selector};
 use crate::resource::PODS;
+use crate::static_pods::argument;
 
 /// Why no endpoint is known.
 #[derive(Debug, thiserror::Error)]
@@ -37,25 +37,16 @@ const LABELS: &str = "component=etcd,tier=control-plane";
 /// See [`EndpointsError`].
 pub async fn find(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<Vec<String>, EndpointsError> {
     let selector = Selector { labels: Some(LABELS.to_owned()), fields: None };
-    let mut tries = Backoff::start(clock);
-    loop {
-        let error = match api.list(PODS, KUBE_SYSTEM, &selector).await {
-            Ok(pods) => {
-                let urls: Vec<String> = pods.iter().filter_map(client_url).collect();
-                if !urls.is_empty() {
-                    return Ok(urls);
-                }
-                EndpointsError::NoPods
-            }
-            Err(error) if error.is_transient() => error.into(),
-            Err(error) => return Err(error.into()),
-        };
-        if tries.waited() >= limit {
-            return Err(error);
-        }
-        tracing::debug!(%error, "trying again");
-        tries.pause().await;
-    }
+    let ask = || async {
+        let pods = api.list(PODS, KUBE_SYSTEM, &selector).await?;
+        let urls: Vec<String> = pods.iter().filter_map(client_url).collect();
+        if urls.is_empty() { Err(EndpointsError::NoPods) } else { Ok(urls) }
+    };
+    let again = |error: &EndpointsError| match error {
+        EndpointsError::Api(error) => error.is_transient(),
+        EndpointsError::NoPods => true,
+    };
+    retry(clock, limit, ask, again).await
 }
 
 /// The first URL of a pod's annotation, or of its argument before releases wrote the annotation.

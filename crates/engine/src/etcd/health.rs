@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::backoff::Backoff;
-use crate::ports::{EtcdAccess, EtcdError, Etcds, Member, View};
+use crate::backoff::retry;
+use crate::ports::{Etcd, EtcdAccess, EtcdError, Member, View};
 
 /// Why etcd is not healthy.
 #[derive(Debug, thiserror::Error)]
@@ -37,57 +37,34 @@ pub enum Needed {
     All,
 }
 
-/// Waits until more than half of the members serve, and returns all of them.
-///
-/// # Errors
-/// See [`UnhealthyError`]; what time may cure only after `limit`.
-pub async fn wait(
-    access: &EtcdAccess,
-    etcds: &dyn Etcds,
-    view: View<'_>,
-    limit: Duration,
-) -> Result<Vec<Member>, UnhealthyError> {
-    wait_for(Needed::Majority, access, etcds, view, limit).await
-}
-
 /// Waits until as many members serve as are needed, and returns all of them.
 ///
 /// # Errors
 /// See [`UnhealthyError`]; what time may cure only after `limit`.
-pub async fn wait_for(
+pub async fn wait(
     needed: Needed,
     access: &EtcdAccess,
-    etcds: &dyn Etcds,
     view: View<'_>,
     limit: Duration,
 ) -> Result<Vec<Member>, UnhealthyError> {
-    let mut tries = Backoff::start(view.clock);
-    let outcome = loop {
-        match look(needed, access, etcds).await {
-            Ok(members) => break Ok(members),
-            Err(UnhealthyError::Members(error)) if !error.is_transient() => {
-                break Err(UnhealthyError::Members(error));
-            }
-            Err(error) if tries.waited() < limit => {
-                tracing::debug!(%error, "trying again");
-                view.progress.progress(&format!("waiting for etcd: {error}"));
-            }
-            Err(error) => break Err(error),
+    let etcd = view.etcds.reader(access);
+    let again = |error: &UnhealthyError| {
+        let may = !matches!(error, UnhealthyError::Members(error) if !error.is_transient());
+        if may {
+            view.progress.progress(&format!("waiting for etcd: {error}"));
         }
-        tries.pause().await;
+        may
     };
+    let outcome = retry(view.clock, limit, || look(needed, &*etcd), again).await;
     view.progress.progress("");
     outcome
 }
 
-async fn look(needed: Needed, access: &EtcdAccess, etcds: &dyn Etcds) -> Result<Vec<Member>, UnhealthyError> {
-    let etcd = etcds.reader(access);
+async fn look(needed: Needed, etcd: &dyn Etcd) -> Result<Vec<Member>, UnhealthyError> {
     let members = etcd.members().await.map_err(UnhealthyError::Members)?;
     let voters: Vec<&Member> = members.iter().filter(|m| m.started() && !m.learner).collect();
-    let asked = voters.iter().filter_map(|m| m.client_urls.first()).map(|url| {
-        let etcd = &etcd;
-        async move { (url, etcd.status(url).await) }
-    });
+    let asked = voters.iter().filter_map(|m| m.client_urls.first());
+    let asked = asked.map(|url| async move { (url, etcd.status(url).await) });
     let failures: Vec<String> = join_all(asked)
         .await
         .into_iter()

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, retry};
 use crate::diagnose::Watch;
 use crate::plan::JoinEtcd;
 use crate::ports::*;
@@ -131,11 +131,7 @@ impl Joining<'_> {
 
     async fn start(&self, wanted: &JoinEtcd, announced: &Announced) -> Result<(), JoinEtcdError> {
         self.output.say("[etcd] Creating static Pod manifest for \"etcd\"");
-        let manifest = manifest(wanted, &announced.all);
-        let same = self.files.read(&manifest.path)?.as_ref() == Some(&manifest.content);
-        if !same {
-            self.files.write(&manifest)?;
-        }
+        self.files.write_changed(&[&manifest(wanted, &announced.all)])?;
         if self.dry {
             self.output.say("[etcd] Would wait for the new etcd member to join the cluster");
             return Ok(());
@@ -218,19 +214,18 @@ impl Joining<'_> {
         doing: &'static str,
         ask: impl Fn() -> F,
     ) -> Result<T, JoinEtcdError> {
-        let mut tries = Backoff::start(self.view.clock);
-        loop {
-            match ask().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if error.is_transient() && tries.waited() < wanted.limit => {
-                    tracing::debug!(doing, %error, "trying again");
-                    self.output.progress(&format!("waiting to {doing}: {error}"));
-                }
-                Err(source) => return Err(JoinEtcdError::Etcd { doing, source }),
-            }
+        let ask = || async {
             self.queue.renew(self.api, self.view.clock).await;
-            tries.pause().await;
-        }
+            ask().await
+        };
+        let again = |error: &EtcdError| {
+            if error.is_transient() {
+                self.output.progress(&format!("waiting to {doing}: {error}"));
+            }
+            error.is_transient()
+        };
+        let outcome = retry(self.view.clock, wanted.limit, ask, again).await;
+        outcome.map_err(|source| JoinEtcdError::Etcd { doing, source })
     }
 
     /// Leaves etcd as it was before: a member that never votes would keep all others from joining.
@@ -239,10 +234,7 @@ impl Joining<'_> {
             self.files.remove(&wanted.manifest.path).map_err(|e| e.to_string())?;
             self.etcd.remove(member.id).await.map_err(|e| e.to_string())?;
             self.gone().await?;
-            for name in self.files.list(&wanted.data_dir).map_err(|e| e.to_string())?.unwrap_or_default() {
-                self.files.remove(&wanted.data_dir.join(name)).map_err(|e| e.to_string())?;
-            }
-            Ok::<_, String>(())
+            self.files.empty_dir(&wanted.data_dir).map_err(|e| e.to_string())
         };
         match undo.await {
             Ok(()) => self.output.say("[etcd] Took back the new etcd member, since it could not join"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{OwnMember, access_at};
-use crate::backoff::Backoff;
+use crate::backoff::retry;
 use crate::plan::RemoveEtcdMember;
 use crate::ports::{EtcdAccess, EtcdError, Member, Output, View, WriteEtcds};
 
@@ -28,19 +28,15 @@ pub(crate) async fn remove(
 ) -> Result<(), EtcdError> {
     hand_over(removal, etcds).await;
     let others = etcds.writer(&removal.others);
-    let mut tries = Backoff::start(view.clock);
-    let outcome = loop {
-        match others.remove(removal.member.id).await {
-            Err(error) if error.is_transient() && tries.waited() < removal.limit => {
-                tracing::debug!(%error, "trying again");
-                output.progress(&format!("waiting for etcd to let this node's member go: {error}"));
-            }
-            outcome => break outcome.map(drop),
+    let again = |error: &EtcdError| {
+        if error.is_transient() {
+            output.progress(&format!("waiting for etcd to let this node's member go: {error}"));
         }
-        tries.pause().await;
+        error.is_transient()
     };
+    let outcome = retry(view.clock, removal.limit, || others.remove(removal.member.id), again).await;
     output.progress("");
-    outcome
+    outcome.map(drop)
 }
 
 /// Has a leader hand over to another voter that runs, so that requests do not wait for an election. Where that fails, the

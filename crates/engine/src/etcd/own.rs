@@ -6,8 +6,8 @@ use kubeadm_config::defaults::CERTIFICATES_DIR;
 use serde_json::Value;
 
 use crate::ports::{FileError, Files};
-use crate::spec::MANIFESTS;
-use crate::static_pods::host_path;
+use crate::spec::manifest;
+use crate::static_pods::{argument, host_path};
 
 /// What the manifest of etcd says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct OwnMember {
 /// # Errors
 /// It cannot be read.
 pub fn read(files: &dyn Files) -> Result<Option<OwnMember>, FileError> {
-    let path = Path::new(MANIFESTS).join("etcd.yaml");
+    let path = manifest("etcd");
     let Some(manifest) = files.read(&path)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&manifest);
     let pod = kubeadm_yaml::parse_value(&text, &path.display().to_string()).unwrap_or_default();
@@ -65,13 +65,6 @@ fn member(pod: &Value) -> OwnMember {
 fn client_url(peer: &str) -> Option<String> {
     let (origin, _) = peer.trim_end_matches('/').rsplit_once(':')?;
     Some(format!("{origin}:2379"))
-}
-
-/// The value of a flag in the command of a pod's container, in the form in which kubeadm writes it.
-pub(crate) fn argument<'a>(pod: &'a Value, flag: &str) -> Option<&'a str> {
-    let command = pod["spec"]["containers"][0]["command"].as_array()?;
-    let mut words = command.iter().rev().filter_map(Value::as_str);
-    words.find_map(|word| word.strip_prefix("--")?.strip_prefix(flag)?.strip_prefix('='))
 }
 
 #[cfg(test)]

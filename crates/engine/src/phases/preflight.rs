@@ -44,14 +44,20 @@ pub(super) async fn images(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
         serial: node.image_pull_serial.unwrap_or(true),
         ignore_errors: spec.ignored.covers("ImagePull"),
     };
-    steps.push(
-        Step::new(Action::PullImages(pull))
-            .saying("[preflight] Pulling images required for setting up a Kubernetes cluster")
-            .saying("[preflight] This might take a minute or two, depending on the speed of your internet connection")
-            .saying("[preflight] You can also perform this action beforehand using 'kubeadm config images pull'")
-            .would(would),
-    );
+    steps.push(pull_step("preflight", pull, would));
     steps
+}
+
+/// Pulls images; `phase` is what its lines begin with. cmd/kubeadm/app/cmd/phases/init/preflight.go, 1.37.
+pub(super) fn pull_step(phase: &str, pull: PullImages, would: &str) -> Step {
+    [
+        "Pulling images required for setting up a Kubernetes cluster",
+        "This might take a minute or two, depending on the speed of your internet connection",
+        "You can also perform this action beforehand using 'kubeadm config images pull'",
+    ]
+    .into_iter()
+    .fold(Step::new(Action::PullImages(pull)), |step, text| step.saying(format!("[{phase}] {text}")))
+    .would(would)
 }
 
 /// A runtime that is configured with another pause image pulls that one too. cmd/kubeadm/app/preflight/checks.go.

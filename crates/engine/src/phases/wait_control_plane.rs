@@ -15,6 +15,7 @@ use crate::objects::rbac::bind_admin_step;
 use crate::plan::{Action, ComponentHealth, Line, Step, WaitControlPlane, WaitKubelet};
 use crate::ports::{Access, FileError, View};
 use crate::spec::{InitSpec, MANIFESTS};
+use crate::static_pods::argument;
 
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
@@ -104,12 +105,7 @@ impl Component {
     fn url(&self, spec: &InitSpec, view: View<'_>) -> Result<String, PhaseError> {
         let pod = read_manifest(spec, view, self.name)?;
         let container = &pod["spec"]["containers"][0];
-        let words: Vec<&str> =
-            container["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let flag = |name: &str| {
-            let prefix = format!("--{name}=");
-            words.iter().rev().find_map(|w| w.strip_prefix(&prefix)).filter(|v| !v.is_empty())
-        };
+        let flag = |name: &str| argument(&pod, name).filter(|v| !v.is_empty());
         let port = |name: &str| flag(name).and_then(|p| p.parse().ok()).filter(|port| *port != 0);
         let health = &spec.release.control_plane;
         let served = match self.name {

@@ -131,6 +131,24 @@ pub trait WriteFiles: Files {
     /// Lets those who watch the directory see a file leave and come back, though it is there all the time and stays the
     /// same.
     fn reappear(&self, path: &Path) -> Result<(), FileError>;
+    /// Writes files together, but for those that are there already with this content and mode: a second run leaves a
+    /// healthy node as it is, down to the times of its files.
+    fn write_changed(&self, wanted: &[&NewFile]) -> Result<(), FileError> {
+        let mut changed = Vec::with_capacity(wanted.len());
+        for file in wanted {
+            let same = matches!(self.stat(&file.path)?, Some(m) if m.kind == FileKind::File && m.mode == file.mode)
+                && self.read(&file.path)?.as_ref() == Some(&file.content);
+            if !same {
+                changed.push((*file).clone());
+            }
+        }
+        self.write_all(&changed)
+    }
+    /// Removes what a directory holds; the directory itself stays.
+    fn empty_dir(&self, dir: &Path) -> Result<(), FileError> {
+        let names = self.list(dir)?.unwrap_or_default();
+        names.iter().try_for_each(|name| self.remove(&dir.join(name)))
+    }
     /// Makes a directory and those above it with `mode`, if missing.
     fn create_dir(&self, path: &Path, mode: u32) -> Result<(), FileError>;
     /// Removes a file, or a directory with all it holds on the same file system. Absence is success.

@@ -69,6 +69,13 @@ impl Report {
         text
     }
 
+    /// Puts what was to be said before the checks in front of what they said.
+    #[must_use]
+    pub fn below(mut self, said: &[Step]) -> Self {
+        self.lines.splice(0..0, said.iter().flat_map(|step| step.lines.clone()));
+        self
+    }
+
     /// Takes in what a check found.
     pub fn add(&mut self, check: &str, outcome: Outcome, ignored: &Ignored) {
         if !outcome.errors.is_empty()
@@ -98,17 +105,9 @@ impl Report {
 
 /// Puts the heading of the phase before what its checks said, whether it is good or not.
 pub fn headed(found: Result<Vec<Step>, Report>) -> Result<Vec<Step>, Report> {
-    let heading = Line::Say("[preflight] Running pre-flight checks".into());
-    match found {
-        Ok(mut steps) => {
-            steps.insert(0, Step::line(heading));
-            Ok(steps)
-        }
-        Err(mut report) => {
-            report.lines.insert(0, heading);
-            Err(report)
-        }
-    }
+    let mut said = vec![Step::say("[preflight] Running pre-flight checks")];
+    said.extend(found.map_err(|report| report.below(&said))?);
+    Ok(said)
 }
 
 /// Runs checks in order and collects what they say: the steps that print it, or the report of a failure.

@@ -6,28 +6,24 @@
 pub mod policy;
 pub mod versions;
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use kubeadm_config::address::{parse_endpoint, parse_ip, parse_port};
-use kubeadm_config::components::{self, ComponentConfigs};
-use kubeadm_config::error::{ConfigError, Notice, Severity};
-use kubeadm_config::load::{InitConfig, Loaded};
+use kubeadm_config::error::ConfigError;
 use kubeadm_config::stored as stored_config;
 use kubeadm_config::types::{ApiEndpoint, ImagePullPolicy, InitConfiguration, NodeRegistration, Timeouts};
-use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::Version;
 
-use crate::etcd::own::argument;
 use crate::manifests::Component;
 use crate::manifests::apiserver::ENDPOINT_ANNOTATION;
 use crate::plan::Step;
 use crate::ports::{Access, Files, View};
 use crate::run::Context;
-use crate::spec::{Ignored, InitSpec, KUBERNETES, Layout, MANIFESTS};
-use crate::static_pods;
+use crate::spec::{Ignored, InitSpec, NodeSettings, manifest};
+use crate::static_pods::{self, argument};
 use crate::stored::{self, StoredError};
 
 /// What an upgrade was told.
@@ -115,16 +111,7 @@ impl UpgradeSpec {
         if let Some(node) = self.found.get() {
             return Ok((node, Vec::new()));
         }
-        let mut steps = vec![
-            Step::say(format!(
-                "[{}] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...",
-                self.prefix
-            )),
-            Step::say(format!(
-                "[{}] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.",
-                self.prefix
-            )),
-        ];
+        let mut steps = stored::reading(self.prefix).to_vec();
         let endpoint = match self.control_plane {
             true => endpoint(view.files)?,
             false => ApiEndpoint::default(),
@@ -140,10 +127,8 @@ impl UpgradeSpec {
         if let Some(target) = &self.target {
             loaded = stored_config::for_version(loaded, target)?;
         }
-        let node = self.complete(loaded, &mut notices);
-        steps.extend(
-            notices.into_iter().filter(|n| n.severity == Severity::Warning).map(|n| Step::warn(n.text)),
-        );
+        let node = InitSpec::of_cluster(loaded, self.settings(), &mut notices);
+        steps.extend(stored::warnings(notices));
         if self.print_config {
             steps.push(Step::say(printed(&node)));
         }
@@ -165,41 +150,15 @@ impl UpgradeSpec {
         }
     }
 
-    fn complete(&self, loaded: Loaded<InitConfig>, notices: &mut Vec<Notice>) -> InitSpec {
-        let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
-        let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
-        // A worker advertises nothing.
-        let advertise_address =
-            parse_ip(&init.local_api_endpoint.advertise_address).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-        InitSpec {
-            layout: Layout {
-                pki: cluster.certificates_dir.clone().into(),
-                kubeconfigs: KUBERNETES.into(),
-                landing: self.landing.clone(),
-            },
-            // Keys are made by renewals only, which have their own settings.
-            algorithm: KeyAlgorithm::default(),
+    fn settings(&self) -> NodeSettings {
+        NodeSettings {
             access: self.access.clone(),
-            binds_admin: false,
             joins: false,
-            external_ca: false,
-            external_front_proxy_ca: false,
-            upload_certs: false,
-            certificate_key: None,
-            certificate_key_given: false,
-            skip_certificate_key_print: false,
-            skip_token_print: true,
+            landing: self.landing.clone(),
             ignored: self.ignored.clone(),
             patches: self.patches.clone(),
             proxy_env: self.proxy_env.clone(),
             kubeadm_version: self.kubeadm_version.clone(),
-            release,
-            version,
-            init,
-            cluster,
-            advertise_address,
-            kubelet,
-            kube_proxy,
         }
     }
 }
@@ -215,7 +174,7 @@ fn printed(node: &InitSpec) -> String {
 /// Where the API server of this node serves, by its manifest: the annotation that kubeadm writes since 1.17, or its flags.
 /// Upstream reads it from the mirror pod, which is behind while the API server is replaced.
 fn endpoint(files: &dyn Files) -> Result<ApiEndpoint, UpgradeError> {
-    let path = manifest(Component::ApiServer);
+    let path = manifest(Component::ApiServer.name());
     let unknown = || UpgradeError::NoEndpoint { path: path.clone() };
     let pod = static_pods::pod(files, &path).ok_or_else(unknown)?;
     let noted = pod["metadata"]["annotations"][ENDPOINT_ANNOTATION].as_str();
@@ -228,9 +187,4 @@ fn endpoint(files: &dyn Files) -> Result<ApiEndpoint, UpgradeError> {
     let port = argument(&pod, "secure-port").and_then(parse_port).unwrap_or(6443);
     let address = address.ok_or_else(unknown)?;
     Ok(ApiEndpoint { advertise_address: address.to_string(), bind_port: port.into() })
-}
-
-/// The path of a manifest.
-pub(crate) fn manifest(component: Component) -> PathBuf {
-    Path::new(MANIFESTS).join(format!("{}.yaml", component.name()))
 }

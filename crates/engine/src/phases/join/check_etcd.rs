@@ -5,7 +5,7 @@
 
 use futures::future::BoxFuture;
 
-use crate::etcd;
+use crate::etcd::health::{self, Needed};
 use crate::join::JoinSpec;
 use crate::phases::PhaseError;
 use crate::plan::{Action, Step};
@@ -22,7 +22,7 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         if joined.seen() {
             let access = super::etcd_access(spec, joined, view).await?;
             let limit = spec.patience(spec.join.timeouts.etcd_api_call);
-            etcd::health::wait(&access, view.etcds, view, limit).await?;
+            health::wait(Needed::Majority, &access, view, limit).await?;
         }
         steps.push(
             Step::say("[check-etcd] Checking that the etcd cluster is healthy")

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 
 use super::check_etcd::enter_queue;
-use crate::etcd::{self, health, join::initial_cluster};
+use crate::etcd::health::{self, Needed};
+use crate::etcd::{self, join::initial_cluster};
 use crate::join::JoinSpec;
 use crate::manifests::etcd::{advertise_url, peer_url};
 use crate::manifests::{Component, HostFacts};
@@ -29,7 +30,7 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         let known = match joined.seen() {
             true => {
                 let access = super::etcd_access(spec, joined, view).await?;
-                let members = health::wait(&access, view.etcds, view, limit).await?;
+                let members = health::wait(Needed::Majority, &access, view, limit).await?;
                 Some((access, members))
             }
             false => None,

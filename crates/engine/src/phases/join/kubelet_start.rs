@@ -74,15 +74,16 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         let (joined, mut steps) = spec.joined(view).await?;
         let node = &joined.node;
         let again = earlier(spec, joined, view)?;
+        let own_server = own_server(spec, joined, view);
         if !again {
             steps.extend(unique(spec, joined, view).await?);
             let path = Path::new(KUBERNETES).join(BOOTSTRAP_CONF);
-            let content = bootstrap(joined, own_server(spec, joined, view)).as_bytes().to_vec();
+            let content = bootstrap(joined, own_server.as_deref()).as_bytes().to_vec();
             steps.push(Step::new(Action::WriteFile(NewFile { path, content, mode: 0o600, secret: true })));
         }
         steps.extend(authority(spec, joined, view)?);
         // The taints of a control plane come with its labels.
-        let taints = match own_server(spec, joined, view) {
+        let taints = match own_server {
             None => node.init.node_registration.taints.as_deref().unwrap_or_default(),
             Some(_) => &[],
         };
@@ -110,11 +111,11 @@ fn own_server(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Option<String
 }
 
 /// The kubeconfig of the bootstrap.
-fn bootstrap(joined: &Joined, own_server: Option<String>) -> Zeroizing<String> {
+fn bootstrap(joined: &Joined, own_server: Option<&str>) -> Zeroizing<String> {
     let Discovered { cluster, user } = &joined.discovered;
     let mut cluster = cluster.clone();
     if let Some(server) = own_server.filter(|_| joined.node.release.certificates.kubelet_local) {
-        cluster.server = server;
+        server.clone_into(&mut cluster.server);
     }
     Discovered { cluster, user: user.clone() }.kubeconfig(&joined.node.cluster.cluster_name)
 }

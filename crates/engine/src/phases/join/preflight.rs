@@ -26,22 +26,14 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         // What an earlier join of this very cluster left is no obstacle but a beginning.
         if let Err(error) = earlier(spec, joined, view) {
             let check = "FileAvailable--etc-kubernetes-kubelet.conf".to_owned();
-            return Err(failed(
-                Report { errors: vec![(check, error.to_string())], lines: Vec::new() },
-                steps,
-            ));
+            let report = Report { errors: vec![(check, error.to_string())], lines: Vec::new() };
+            return Err(PhaseError::Preflight(report.below(&steps)));
         }
         if spec.join.control_plane.is_some() {
             steps = control_plane(spec, joined, view, steps).await?;
         }
         Ok(steps)
     })
-}
-
-/// A report below what was said before it.
-fn failed(mut report: Report, before: Vec<Step>) -> PhaseError {
-    report.lines.splice(0..0, before.into_iter().flat_map(|step| step.lines));
-    PhaseError::Preflight(report)
 }
 
 async fn control_plane(
@@ -64,10 +56,8 @@ async fn control_plane(
     let text = "[preflight] Running pre-flight checks before initializing the new control plane instance";
     steps.push(Step::say(text));
     let checks = preflight::checks::join_control_plane(&node, downloaded);
-    match preflight::run(&checks, &node, &node.ignored, view).await {
-        Ok(said) => steps.extend(said),
-        Err(report) => return Err(failed(report, steps)),
-    }
+    let found = preflight::run(&checks, &node, &node.ignored, view).await;
+    steps.extend(found.map_err(|report| PhaseError::Preflight(report.below(&steps)))?);
     steps.extend(images(&node, view).await);
     Ok(steps)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::stop_kubelet;
-use crate::backoff::Backoff;
+use crate::backoff::retry;
 use crate::etcd::{self, OwnMember};
 use crate::objects::KUBE_SYSTEM;
 use crate::phases::PhaseError;
@@ -88,14 +88,5 @@ async fn members(own: &OwnMember, reachable: bool, view: View<'_>) -> Result<Vec
 
 async fn ask(access: &EtcdAccess, view: View<'_>) -> Result<Vec<Member>, EtcdError> {
     let etcd = view.etcds.reader(access);
-    let mut tries = Backoff::start(view.clock);
-    loop {
-        match etcd.members().await {
-            Err(error) if error.is_transient() && tries.waited() < PATIENCE => {
-                tracing::debug!(%error, "trying again");
-            }
-            outcome => return outcome,
-        }
-        tries.pause().await;
-    }
+    retry(view.clock, PATIENCE, || etcd.members(), EtcdError::is_transient).await
 }

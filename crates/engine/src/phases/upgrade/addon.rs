@@ -17,23 +17,7 @@ pub fn plan_coredns<'a>(
     spec: &'a UpgradeSpec,
     view: View<'a>,
 ) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-    Box::pin(async move {
-        let skipped = |why: &str| skipped("coredns", why);
-        if !spec.control_plane {
-            return Ok(vec![skipped(NO_CONTROL_PLANE)]);
-        }
-        let (node, mut steps) = spec.node(view).await?;
-        if node.cluster.dns.disabled {
-            steps.push(skipped(DISABLED));
-        } else if let Some(step) = others_first(spec, node, view).await? {
-            steps.push(step);
-        } else if !addon::has_coredns(node, view).await? {
-            steps.push(skipped("CoreDNS is not installed."));
-        } else {
-            steps.extend(addon::plan_coredns(node, view).await?);
-        }
-        Ok(steps)
-    })
+    Box::pin(plan(AddOn::CoreDns, spec, view))
 }
 
 /// Plans `addon kube-proxy`.
@@ -41,30 +25,49 @@ pub fn plan_kube_proxy<'a>(
     spec: &'a UpgradeSpec,
     view: View<'a>,
 ) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-    Box::pin(async move {
-        let skipped = |why: &str| skipped("kube-proxy", why);
-        if !spec.control_plane {
-            return Ok(vec![skipped(NO_CONTROL_PLANE)]);
-        }
-        let (node, mut steps) = spec.node(view).await?;
-        if node.cluster.proxy.disabled {
-            steps.push(skipped(DISABLED));
-        } else if let Some(step) = others_first(spec, node, view).await? {
-            steps.push(step);
-        } else if !addon::has_kube_proxy(view).await? {
-            steps.push(skipped("kube-proxy is not installed."));
-        } else {
-            steps.extend(addon::plan_kube_proxy(node, view).await?);
-        }
-        Ok(steps)
-    })
+    Box::pin(plan(AddOn::KubeProxy, spec, view))
 }
 
-const NO_CONTROL_PLANE: &str = "Not a control plane node.";
-const DISABLED: &str = "The addon is disabled.";
+enum AddOn {
+    CoreDns,
+    KubeProxy,
+}
 
-fn skipped(name: &str, why: &str) -> Step {
-    Step::say(format!("[upgrade/addon] Skipping the addon/{name} phase. {why}"))
+async fn plan(which: AddOn, spec: &UpgradeSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
+    let (phase, name) = match which {
+        AddOn::CoreDns => ("coredns", "CoreDNS"),
+        AddOn::KubeProxy => ("kube-proxy", "kube-proxy"),
+    };
+    let skipped = |why: &str| Step::say(format!("[upgrade/addon] Skipping the addon/{phase} phase. {why}"));
+    if !spec.control_plane {
+        return Ok(vec![skipped("Not a control plane node.")]);
+    }
+    let (node, mut steps) = spec.node(view).await?;
+    let disabled = match which {
+        AddOn::CoreDns => node.cluster.dns.disabled,
+        AddOn::KubeProxy => node.cluster.proxy.disabled,
+    };
+    if disabled {
+        steps.push(skipped("The addon is disabled."));
+        return Ok(steps);
+    }
+    if let Some(step) = others_first(spec, node, view).await? {
+        steps.push(step);
+        return Ok(steps);
+    }
+    let installed = match which {
+        AddOn::CoreDns => addon::has_coredns(node, view).await?,
+        AddOn::KubeProxy => addon::has_kube_proxy(view).await?,
+    };
+    if !installed {
+        steps.push(skipped(&format!("{name} is not installed.")));
+        return Ok(steps);
+    }
+    steps.extend(match which {
+        AddOn::CoreDns => addon::plan_coredns(node, view).await?,
+        AddOn::KubeProxy => addon::plan_kube_proxy(node, view).await?,
+    });
+    Ok(steps)
 }
 
 /// Tells of control-plane nodes that have not been upgraded. This node has: its mirror pod may only be behind. Versions

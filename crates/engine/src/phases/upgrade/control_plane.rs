@@ -7,22 +7,21 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
-use kubeadm_config::types::{EncryptionAlgorithm, ImagePullPolicy};
+use kubeadm_config::types::ImagePullPolicy;
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_release::skew;
 use serde_json::Value;
 
 use crate::etcd::health::{self, Needed};
-use crate::etcd::own::argument;
 use crate::etcd::{access_at, own};
 use crate::manifests::{Component, HostFacts};
 use crate::phases::{PhaseError, control_plane};
 use crate::plan::{Action, PullImages, ReplaceStaticPods, StaticPodManifest, Step};
 use crate::ports::{NewFile, View};
 use crate::renewal::{Failure, Managed, Renewal, Settings};
-use crate::spec::{InitSpec, KUBERNETES};
-use crate::static_pods::{self, tag};
-use crate::upgrade::{UpgradeSpec, manifest};
+use crate::spec::{InitSpec, KUBERNETES, manifest};
+use crate::static_pods::{self, argument, tag};
+use crate::upgrade::UpgradeSpec;
 
 /// Why nothing of the control plane was changed.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +140,7 @@ async fn steps(
 }
 
 async fn look(node: &InitSpec, component: Component, view: View<'_>) -> Result<Change, PhaseError> {
-    let path = manifest(component);
+    let path = manifest(component.name());
     let text: Option<Vec<u8>> = view.files.read(&path)?;
     let mode = view.files.stat(&path)?.map_or(0o600, |meta| meta.mode);
     let pod = static_pods::pod(view.files, &path);
@@ -266,7 +265,7 @@ async fn snapshot(
             (access, endpoint)
         }
     };
-    health::wait_for(Needed::All, &access, view.etcds, view, limit).await?;
+    health::wait(Needed::All, &access, view, limit).await?;
     let to = backup_folder("kubeadm-backup-etcd", view).join("snapshot.db");
     let mut step = Step::new(Action::SnapshotEtcd { access, endpoint, to: to.clone(), limit })
         .would(format!("[dryrun] Would save a snapshot of etcd to {}", to.display()));
@@ -313,18 +312,12 @@ fn renewals(
 /// What is the default of a configuration is not asked for: then the old certificate decides.
 fn settings(node: &InitSpec) -> Settings {
     let cluster = &node.cluster;
-    let algorithm = match EncryptionAlgorithm::parse(&cluster.encryption_algorithm).unwrap_or_default() {
-        EncryptionAlgorithm::Rsa2048 => None,
-        EncryptionAlgorithm::Rsa3072 => Some(KeyAlgorithm::Rsa3072),
-        EncryptionAlgorithm::Rsa4096 => Some(KeyAlgorithm::Rsa4096),
-        EncryptionAlgorithm::EcdsaP256 => Some(KeyAlgorithm::EcdsaP256),
-        EncryptionAlgorithm::EcdsaP384 => Some(KeyAlgorithm::EcdsaP384),
-    };
+    let algorithm = cluster.encryption_algorithm.parse().ok();
     let period = cluster.certificate_validity_period.map(|period| period.seconds());
     Settings {
         layout: node.layout.clone(),
         local_etcd: node.local_etcd(),
-        algorithm,
+        algorithm: algorithm.filter(|algorithm| *algorithm != KeyAlgorithm::default()),
         period_seconds: period.filter(|period| *period != crate::phases::certs::YEAR),
     }
 }

@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use kubeadm_config::features;
 use kubeadm_config::types::ImagePullPolicy;
 
+use crate::phases::preflight::pull_step;
 use crate::phases::{PhaseError, addon};
 use crate::plan::{Action, Line, PullImages, Step};
 use crate::ports::View;
@@ -20,7 +21,7 @@ pub fn plan_apply<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Re
         let heading = "[upgrade/preflight] Running preflight checks";
         let (node, mut steps) = machine(spec, heading, view).await?;
         let report = cluster(spec, node, view).await?;
-        steps.extend(report.steps().map_err(|report| after(&steps, report))?);
+        steps.extend(report.steps().map_err(|report| PhaseError::Preflight(report.below(&steps)))?);
         steps.extend(removed_gates(node, "[upgrade/preflight]"));
         steps.extend(version(spec, node, &steps, view).await?);
         steps.push(Step::say("[upgrade] Running cluster health checks"));
@@ -57,15 +58,14 @@ async fn machine<'a>(
     heading: &str,
     view: View<'_>,
 ) -> Result<(&'a InitSpec, Vec<Step>), PhaseError> {
-    let heading = vec![Step::say(heading)];
+    let mut steps = vec![Step::say(heading)];
     let mut report = Report::default();
     report.add("IsPrivilegedUser", preflight::root(view), &spec.ignored);
-    let mut steps = report.steps().map_err(|report| after(&heading, report))?;
-    steps.splice(0..0, heading);
+    steps.extend(report.steps().map_err(|report| PhaseError::Preflight(report.below(&steps)))?);
     let (node, said) = spec.node(view).await?;
     steps.extend(said);
     let found = preflight::run(&checks::upgrade(node), node, &spec.ignored, view).await;
-    steps.extend(found.map_err(|report| after(&steps, report))?);
+    steps.extend(found.map_err(|report| PhaseError::Preflight(report.below(&steps)))?);
     Ok((node, steps))
 }
 
@@ -78,12 +78,6 @@ pub async fn cluster(spec: &UpgradeSpec, node: &InitSpec, view: View<'_>) -> Res
     add("ControlPlaneNodesReady", upgrade::nodes_ready(node, view.api).await);
     add("StaticPodManifest", upgrade::manifests(view.files));
     Ok(report)
-}
-
-/// A failed report, with what was to be said before it.
-fn after(steps: &[Step], mut report: Report) -> PhaseError {
-    report.lines.splice(0..0, lines(steps));
-    PhaseError::Preflight(report)
 }
 
 fn lines(steps: &[Step]) -> Vec<Line> {
@@ -133,10 +127,5 @@ fn images(spec: &UpgradeSpec, node: &InitSpec, would: &str) -> Option<Step> {
         serial: spec.pull_serial,
         ignore_errors: spec.ignored.covers("ImagePull"),
     };
-    let step = Step::new(Action::PullImages(pull))
-        .saying("[upgrade/preflight] Pulling images required for setting up a Kubernetes cluster")
-        .saying("[upgrade/preflight] This might take a minute or two, depending on the speed of your internet connection")
-        .saying("[upgrade/preflight] You can also perform this action beforehand using 'kubeadm config images pull'")
-        .would(would);
-    Some(step)
+    Some(pull_step("upgrade/preflight", pull, would))
 }

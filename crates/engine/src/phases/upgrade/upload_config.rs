@@ -2,9 +2,11 @@
 
 use futures::future::BoxFuture;
 
+use crate::phase::Plan;
 use crate::phases::{PhaseError, upload_config};
 use crate::plan::Step;
 use crate::ports::View;
+use crate::spec::InitSpec;
 use crate::upgrade::UpgradeSpec;
 
 /// Plans `upload-config kubeadm`.
@@ -12,11 +14,7 @@ pub fn plan_kubeadm<'a>(
     spec: &'a UpgradeSpec,
     view: View<'a>,
 ) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-    Box::pin(async move {
-        let (node, mut steps) = spec.node(view).await?;
-        steps.extend(upload_config::plan_kubeadm(node, view).await?);
-        Ok(steps)
-    })
+    Box::pin(as_init(spec, view, upload_config::plan_kubeadm))
 }
 
 /// Plans `upload-config kubelet`.
@@ -24,9 +22,12 @@ pub fn plan_kubelet<'a>(
     spec: &'a UpgradeSpec,
     view: View<'a>,
 ) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-    Box::pin(async move {
-        let (node, mut steps) = spec.node(view).await?;
-        steps.extend(upload_config::plan_kubelet(node, view).await?);
-        Ok(steps)
-    })
+    Box::pin(as_init(spec, view, upload_config::plan_kubelet))
+}
+
+/// What `init` plans for this node.
+async fn as_init(spec: &UpgradeSpec, view: View<'_>, plan: Plan<InitSpec>) -> Result<Vec<Step>, PhaseError> {
+    let (node, mut steps) = spec.node(view).await?;
+    steps.extend(plan(node, view).await?);
+    Ok(steps)
 }

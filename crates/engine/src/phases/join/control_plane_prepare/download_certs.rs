@@ -10,7 +10,7 @@ use kubeadm_pki::{Certificate, CertificateKey, SealError};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::backoff::Backoff;
+use crate::backoff::retry;
 use crate::join::{JoinSpec, Joined};
 use crate::objects::KUBE_SYSTEM;
 use crate::phases::PhaseError;
@@ -99,18 +99,12 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
 async fn secret(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Value, DownloadCertsError> {
     let api = view.cluster.reader(&joined.access());
     let limit = spec.join.timeouts.kubernetes_api_call.to_std();
-    let mut tries = Backoff::start(view.clock);
-    loop {
-        match api.get(SECRETS, KUBE_SYSTEM, SECRET).await {
-            Ok(found) => return found.ok_or(DownloadCertsError::Gone),
-            // The Role that lets it be read goes with it.
-            Err(ApiError::Forbidden(_)) => return Err(DownloadCertsError::Gone),
-            Err(error) if error.is_transient() && tries.waited() < limit => {
-                tracing::debug!(%error, "trying again");
-            }
-            Err(error) => return Err(DownloadCertsError::Secret(error)),
-        }
-        tries.pause().await;
+    let ask = || api.get(SECRETS, KUBE_SYSTEM, SECRET);
+    match retry(view.clock, limit, ask, ApiError::is_transient).await {
+        // The Role that lets it be read goes with it.
+        Ok(None) | Err(ApiError::Forbidden(_)) => Err(DownloadCertsError::Gone),
+        Ok(Some(found)) => Ok(found),
+        Err(error) => Err(DownloadCertsError::Secret(error)),
     }
 }
 
