@@ -1,13 +1,12 @@
 //! `kubeadm init` and `kubeadm init phase …`.
 
-use kubeadm_engine::dryrun;
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::{INIT, addon};
-use kubeadm_engine::run::{RunError, run as run_phases};
+use kubeadm_engine::run::RunError;
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::inventory::{CertificateSpec, SERVICE_ACCOUNT_BASE};
 
-use super::failure;
+use super::run_phases;
 use crate::error::CommandError;
 use crate::output;
 use crate::parse::Call;
@@ -60,16 +59,10 @@ fn print_manifest(spec: &InitSpec, path: &str, session: &Session) -> Result<(), 
 
 fn execute(spec: &InitSpec, selection: &Selection, session: &Session) -> Result<(), CommandError> {
     let context = spec.context();
-    let effects = match context.dry {
-        true => dryrun::over(&session.fx, &spec.layout),
-        false => session.fx.clone(),
-    };
     let missing = missing_keys(spec, selection, session)?;
     // A dry run makes one for all.
     session.keys.prepare(spec.algorithm, if context.dry { missing.min(1) } else { missing });
-    session
-        .block_on(run_phases(INIT, selection, spec, &context, &effects))
-        .map_err(|error| failure::explain(error, &*effects.output))
+    run_phases(INIT, selection, spec, &context, &spec.layout, session)
 }
 
 /// How many keys the selected phases are going to make, so that all processors can make them ahead of their use.

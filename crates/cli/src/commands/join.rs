@@ -5,15 +5,13 @@ use std::path::Path;
 use kubeadm_config::address;
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::{self, Source};
-use kubeadm_engine::dryrun;
 use kubeadm_engine::join::{JoinSpec, Settings};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::join::JOIN;
-use kubeadm_engine::run::run as run_phases;
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_pki::inventory::CERTIFICATES;
 
-use super::failure;
+use super::run_phases;
 use crate::error::CommandError;
 use crate::output;
 use crate::parse::Call;
@@ -91,16 +89,10 @@ pub(crate) fn run_phase(call: &Call<'_>, path: &str) -> Result<(), CommandError>
 
 fn execute(spec: &JoinSpec, selection: &Selection, session: &Session) -> Result<(), CommandError> {
     let context = spec.context();
-    let effects = match context.dry {
-        true => dryrun::over(&session.fx, &spec.alone.layout),
-        false => session.fx.clone(),
-    };
     let missing = missing_keys(spec, selection, session)?;
     // A dry run makes one for all. The kind is the cluster's, which is not known yet: most clusters have the default.
     session.keys.prepare(KeyAlgorithm::default(), if context.dry { missing.min(1) } else { missing });
-    session
-        .block_on(run_phases(JOIN, selection, spec, &context, &effects))
-        .map_err(|error| failure::explain(error, &*effects.output))
+    run_phases(JOIN, selection, spec, &context, &spec.alone.layout, session)
 }
 
 /// How many keys of its own this control plane is going to need, so that they are made while the cluster is looked for.

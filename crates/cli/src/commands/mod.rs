@@ -15,9 +15,15 @@ mod token_table;
 mod upgrade;
 pub(crate) mod version;
 
+use kubeadm_engine::dryrun;
+use kubeadm_engine::phase::{Phase, Selection};
+use kubeadm_engine::run::Context;
+use kubeadm_engine::spec::Layout;
+
 use crate::cli::{Node, Verb};
 use crate::error::CommandError;
 use crate::parse::{Call, UsageError};
+use crate::session::Session;
 use crate::{help, output};
 
 /// Runs the command of a call.
@@ -77,4 +83,22 @@ fn help_of(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
     }
     output::text_as_is(&help::render(&path));
     Ok(())
+}
+
+/// Runs phases of a workflow: really, or over the ports of a dry run with this layout.
+fn run_phases<S>(
+    tree: &'static [Phase<S>],
+    selection: &Selection,
+    spec: &S,
+    context: &Context,
+    layout: &Layout,
+    session: &Session,
+) -> Result<(), CommandError> {
+    let effects = match context.dry {
+        true => dryrun::over(&session.fx, layout),
+        false => session.fx.clone(),
+    };
+    session
+        .block_on(kubeadm_engine::run::run(tree, selection, spec, context, &effects))
+        .map_err(|error| failure::explain(error, &*effects.output))
 }

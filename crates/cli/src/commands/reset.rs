@@ -6,16 +6,14 @@ use kubeadm_config::defaults::CERTIFICATES_DIR;
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::{self, Source};
 use kubeadm_config::types::ResetConfiguration;
-use kubeadm_engine::dryrun;
 use kubeadm_engine::kubelet::runtime_socket;
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::reset::RESET;
 use kubeadm_engine::ports::{Access, UnmountFlag};
 use kubeadm_engine::reset::ResetSpec;
-use kubeadm_engine::run::run as run_phases;
 use kubeadm_engine::spec::{ADMIN_CONF, KUBERNETES, Layout};
 
-use super::failure;
+use super::run_phases;
 use crate::error::CommandError;
 use crate::output;
 use crate::parse::Call;
@@ -48,18 +46,9 @@ pub(crate) fn run_phase(call: &Call<'_>, path: &str) -> Result<(), CommandError>
 }
 
 fn execute(spec: &ResetSpec, selection: &Selection, session: &Session) -> Result<(), CommandError> {
-    let effects = match spec.dry {
-        true => {
-            // A reset writes nothing, so the folder of a dry run is not needed.
-            let layout =
-                Layout { pki: CERTIFICATES_DIR.into(), kubeconfigs: KUBERNETES.into(), landing: None };
-            dryrun::over(&session.fx, &layout)
-        }
-        false => session.fx.clone(),
-    };
-    session
-        .block_on(run_phases(RESET, selection, spec, &spec.context(), &effects))
-        .map_err(|error| failure::explain(error, &*effects.output))
+    // A reset writes nothing, so the folder of a dry run is not needed.
+    let layout = Layout { pki: CERTIFICATES_DIR.into(), kubeconfigs: KUBERNETES.into(), landing: None };
+    run_phases(RESET, selection, spec, &spec.context(), &layout, session)
 }
 
 /// Flags and file to a spec, and the phases that are left out. Warnings are said even if it fails.

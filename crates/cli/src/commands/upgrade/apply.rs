@@ -3,16 +3,14 @@
 use kubeadm_config::defaults::CERTIFICATES_DIR;
 use kubeadm_config::error::Notice;
 use kubeadm_config::types::{ImagePullPolicy, Patches, UpgradeConfiguration};
-use kubeadm_engine::dryrun;
 use kubeadm_engine::phase::{Phase, Selection, select};
 use kubeadm_engine::phases::upgrade::{APPLY, NODE};
-use kubeadm_engine::run::run as run_phases;
 use kubeadm_engine::spec::{ADMIN_CONF, KUBERNETES, Layout};
 use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_engine::upgrade::policy::Policy;
 
 use super::{access, argument, configuration, own_kubeconfig, spec, switch, version_of};
-use crate::commands::failure;
+use crate::commands::run_phases;
 use crate::error::CommandError;
 use crate::output;
 use crate::parse::Call;
@@ -72,20 +70,9 @@ fn execute(
     selection: &Selection,
     session: &Session,
 ) -> Result<(), CommandError> {
-    let effects = match &spec.landing {
-        Some(folder) => {
-            let layout = Layout {
-                pki: CERTIFICATES_DIR.into(),
-                kubeconfigs: KUBERNETES.into(),
-                landing: Some(folder.clone()),
-            };
-            dryrun::over(&session.fx, &layout)
-        }
-        None => session.fx.clone(),
-    };
-    session
-        .block_on(run_phases(tree, selection, spec, &spec.context(), &effects))
-        .map_err(|error| failure::explain(error, &*effects.output))
+    let landing = spec.landing.clone();
+    let layout = Layout { pki: CERTIFICATES_DIR.into(), kubeconfigs: KUBERNETES.into(), landing };
+    run_phases(tree, selection, spec, &spec.context(), &layout, session)
 }
 
 /// A spec, and the phases that are left out.

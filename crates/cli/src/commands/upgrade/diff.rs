@@ -1,7 +1,7 @@
 //! `kubeadm upgrade diff`: what an upgrade would change in the static pod manifests of this node.
 
+use kubeadm_config::error::Notice;
 use kubeadm_engine::phases::upgrade::control_plane::manifests;
-use kubeadm_engine::plan::Line;
 use kubeadm_engine::run::Executor;
 use kubeadm_engine::spec::ADMIN_CONF;
 use similar::TextDiff;
@@ -22,11 +22,7 @@ pub(crate) fn diff(call: &Call<'_>) -> Result<(), CommandError> {
     run
 }
 
-fn run(
-    call: &Call<'_>,
-    session: &Session,
-    notices: &mut Vec<kubeadm_config::error::Notice>,
-) -> Result<(), CommandError> {
+fn run(call: &Call<'_>, session: &Session, notices: &mut Vec<Notice>) -> Result<(), CommandError> {
     let config = configuration(&call.flags, session, notices)?;
     let lines = match config.diff.context_lines {
         // The file says nothing of it (quirk Q33: upstream then shows none).
@@ -45,12 +41,7 @@ fn run(
     let executor = Executor::new(&context, &session.fx);
     let found = session.block_on(async {
         let (node, steps) = spec.node(executor.view()).await?;
-        for line in steps.iter().flat_map(|step| &step.lines) {
-            match line {
-                Line::Say(text) => session.fx.output.say(text),
-                Line::Warn(text) | Line::Note(text) => session.fx.output.warn(text),
-            }
-        }
+        executor.all(steps).await?;
         manifests(node, executor.view()).await
     });
     for manifest in found? {
