@@ -5,8 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -45,7 +44,8 @@ impl std::fmt::Display for Report {
 /// A load that runs.
 #[derive(Debug)]
 pub struct Load {
-    stop: Arc<AtomicBool>,
+    /// Ends the asking when it goes.
+    stop: Option<Sender<()>>,
     asking: Option<JoinHandle<Report>>,
     proxy: Option<Child>,
 }
@@ -83,12 +83,11 @@ impl Load {
     }
 
     fn start(proxy: Option<Child>, once: impl Fn(u32) -> std::io::Result<()> + Send + 'static) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stop, stopped) = channel();
         let asking = std::thread::spawn(move || {
             let mut report = Report { answered: 0, failed: 0, outage: Duration::ZERO };
             let mut last = Instant::now();
-            while !stopped.load(Ordering::Acquire) {
+            loop {
                 match once(report.answered) {
                     Ok(()) => {
                         report.answered += 1;
@@ -97,17 +96,20 @@ impl Load {
                     }
                     Err(_) => report.failed += 1,
                 }
-                std::thread::sleep(PAUSE);
+                // The pace of a client, unless it is told to end.
+                if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+                    break;
+                }
             }
             report.outage = report.outage.max(last.elapsed());
             report
         });
-        Self { stop, asking: Some(asking), proxy }
+        Self { stop: Some(stop), asking: Some(asking), proxy }
     }
 
     /// Ends the load and tells what it saw.
     pub fn finish(mut self) -> Result<Report> {
-        self.stop.store(true, Ordering::Release);
+        self.stop = None;
         let report = self.asking.take().and_then(|asking| asking.join().ok());
         report.ok_or_else(|| Error::Unfit("a load's thread panicked".into()))
     }
@@ -115,7 +117,7 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.stop = None;
         if let Some(proxy) = &mut self.proxy {
             let _ = proxy.kill();
             let _ = proxy.wait();
@@ -156,17 +158,19 @@ mod tests {
     fn outage_is_the_longest_time_without_a_good_answer() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let started = Instant::now();
+        let (seen_enough, enough) = channel();
         std::thread::spawn(move || {
-            for mut client in listener.incoming().flatten() {
-                let bad = (300..900).contains(&started.elapsed().as_millis());
-                let status = if bad { "503 No" } else { "200 OK" };
+            for (n, mut client) in listener.incoming().flatten().enumerate() {
+                let status = if (3..9).contains(&n) { "503 No" } else { "200 OK" };
                 let _ = client.read(&mut [0; 64]);
                 let _ = client.write_all(format!("HTTP/1.0 {status}\r\n\r\n").as_bytes());
+                if n == 12 {
+                    let _ = seen_enough.send(());
+                }
             }
         });
         let load = Load::on_server(&address).unwrap();
-        std::thread::sleep(Duration::from_millis(1500));
+        enough.recv().unwrap();
         let report = load.finish().unwrap();
         assert!(report.failed >= 2 && report.answered >= 3, "{report:?}");
         assert!((400..1200).contains(&report.outage.as_millis()), "{report:?}");
