@@ -31,11 +31,11 @@ pub struct MemoryFiles {
     watcher: Watcher,
 }
 
-/// Who is told of every file that is written.
+/// Who is told of every file that is written or removed.
 #[derive(Default)]
 struct Watcher(Mutex<Option<Box<Tell>>>);
 
-type Tell = dyn Fn(&Path, &[u8]) + Send;
+type Tell = dyn Fn(&Path, Option<&[u8]>) + Send;
 
 impl std::fmt::Debug for Watcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -80,8 +80,8 @@ impl MemoryFiles {
         self.lock().get_mut(path.as_ref()).expect("the file is there").modified = modified;
     }
 
-    /// Has somebody told of every file that is written from now on.
-    pub(crate) fn watch(&self, tell: impl Fn(&Path, &[u8]) + Send + 'static) {
+    /// Has somebody told of every file that is written or removed from now on, with its content.
+    pub(crate) fn watch(&self, tell: impl Fn(&Path, Option<&[u8]>) + Send + 'static) {
         *self.watcher.0.lock().expect("no test panics with the lock") = Some(Box::new(tell));
     }
 
@@ -98,6 +98,12 @@ impl MemoryFiles {
     /// The same files for another machine. What was changed before does not count.
     pub(crate) fn fork(&self) -> Self {
         Self { entries: Mutex::new(self.all()), ..Self::default() }
+    }
+
+    fn tell(&self, path: &Path, content: Option<&[u8]>) {
+        if let Some(tell) = &*self.watcher.0.lock().expect("no test panics with the lock") {
+            tell(path, content);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Entry>> {
@@ -158,9 +164,7 @@ impl WriteFiles for MemoryFiles {
             let owner = self.lock().get(&file.path).map_or((0, 0), |replaced| replaced.owner);
             self.put(&file.path, &file.content, file.mode);
             self.lock().entry(file.path.clone()).and_modify(|entry| entry.owner = owner);
-            if let Some(tell) = &*self.watcher.0.lock().expect("no test panics with the lock") {
-                tell(&file.path, &file.content);
-            }
+            self.tell(&file.path, Some(&file.content));
         }
         Ok(())
     }
@@ -186,6 +190,7 @@ impl WriteFiles for MemoryFiles {
         self.spend(path)?;
         self.changed(path);
         self.lock().retain(|p, _| !p.starts_with(path));
+        self.tell(path, None);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ mod runtime;
 
 use std::sync::Arc;
 
-use kubeadm_engine::ports::{Effects, Files, System, View};
+use kubeadm_engine::ports::{ContainerState, Effects, Files, NewFile, System, View, WriteFiles};
 use kubeadm_engine::resource::PODS;
 use kubeadm_engine::spec::{KUBERNETES, MANIFESTS};
 
@@ -122,7 +122,7 @@ impl MemoryHost {
         }
     }
 
-    /// Has a kubelet run the static pods whose manifests are written from now on, and show them to the cluster. It
+    /// Has a kubelet run the static pods whose manifests are written from now on until these are removed, and show them to the cluster. It
     /// bootstraps itself too.
     pub fn run_kubelet(&self) {
         let (runtime, cluster) = (Arc::clone(&self.runtimes.runtime), Arc::clone(&self.cluster));
@@ -130,18 +130,23 @@ impl MemoryHost {
         let node = self.machine.hostname();
         self.bootstrap_kubelet();
         self.files.watch(move |path, content| {
-            let manifest = path.starts_with(MANIFESTS) && path.extension().is_some_and(|e| e == "yaml");
-            let text = String::from_utf8_lossy(content);
-            let Some(mut pod) = manifest.then(|| kubeadm_yaml::parse_value(&text, "manifest").ok()).flatten()
-            else {
+            if !(path.starts_with(MANIFESTS) && path.extension().is_some_and(|e| e == "yaml")) {
+                return;
+            }
+            let Some(content) = content else {
+                return runtime.end_static_pod(&path.file_stem().unwrap_or_default().to_string_lossy());
+            };
+            let Ok(mut pod) = kubeadm_yaml::parse_value(&String::from_utf8_lossy(content), "manifest") else {
                 return;
             };
-            runtime.run_static_pod(&pod, &node);
+            let runs = runtime.run_static_pod(&pod, &node);
             if pod["metadata"]["name"] == "etcd"
                 && let Some(files) = files.upgrade()
             {
                 let flag = |name: &str| flag(&pod, name);
-                etcd.set(|etcd| etcd.start_at(&flag("initial-advertise-peer-urls"), &flag("name")));
+                if runs {
+                    etcd.set(|etcd| etcd.start_at(&flag("initial-advertise-peer-urls"), &flag("name")));
+                }
                 files.put(format!("{}/member/snap/db", flag("data-dir")), "data", 0o600);
             }
             let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -149,6 +154,23 @@ impl MemoryHost {
             pod["spec"]["nodeName"] = node.clone().into();
             cluster.place(PODS, pod);
         });
+    }
+
+    /// Has that kubelet make a container anew that has ended.
+    pub fn kubelet_tries_again(&self) {
+        for (path, entry) in self.files.all() {
+            let text = String::from_utf8_lossy(entry.content.as_deref().unwrap_or_default()).into_owned();
+            let ended = self.runtimes.runtime.set(|runtime| {
+                let newest =
+                    |component: &str| runtime.containers.iter().find(|c| c.name == component).cloned();
+                let newest = path.file_stem().and_then(|name| newest(&name.to_string_lossy()));
+                newest.is_some_and(|container| container.state == ContainerState::Exited)
+            });
+            if path.starts_with(MANIFESTS) && ended {
+                let file = NewFile { path, content: text.into_bytes(), mode: entry.mode, secret: false };
+                self.files.write(&file).expect("the file was there");
+            }
+        }
     }
 
     /// Has a kubelet that is started with credentials of a bootstrap get its own, and register its node.

@@ -79,16 +79,13 @@ impl MemoryRuntime {
         RuntimeError::Unreachable { socket: SOCKET.into(), reason: "connection refused".into() }
     }
 
-    /// Runs a static pod in place of the one of its name, as a kubelet does.
-    pub(crate) fn run_static_pod(&self, pod: &Value, node: &str) {
+    /// Runs a static pod in place of the one of its name, as a kubelet does. Whether it runs.
+    pub(crate) fn run_static_pod(&self, pod: &Value, node: &str) -> bool {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (spec, name) = (&pod["spec"]["containers"][0], word(&pod["metadata"]["name"]));
         let now = self.now();
+        self.end_static_pod(&name);
         self.set(|state| {
-            for old in state.containers.iter_mut().filter(|c| c.name == name) {
-                old.state = ContainerState::Exited;
-                old.finished.get_or_insert(now);
-            }
             let broken = state.broken.iter().any(|word| pod.to_string().contains(word.as_str()));
             let container = Container {
                 id: format!("{name}-{}", state.containers.len()),
@@ -105,6 +102,18 @@ impl MemoryRuntime {
                 finished: broken.then_some(now + Duration::from_secs(1)),
             };
             state.containers.insert(0, container);
+            !broken
+        })
+    }
+
+    /// Ends the containers of a static pod.
+    pub(crate) fn end_static_pod(&self, name: &str) {
+        let now = self.now();
+        self.set(|state| {
+            for old in state.containers.iter_mut().filter(|c| c.name == name) {
+                old.state = ContainerState::Exited;
+                old.finished.get_or_insert(now);
+            }
         });
     }
 

@@ -1,8 +1,8 @@
 //! A member joins: announced as one without a vote, started by the kubelet from its manifest, and given its vote once it
 //! has caught up. cmd/kubeadm/app/phases/etcd/local.go: CreateStackedEtcdStaticPodManifestFile, 1.37.
 //!
-//! A run that fails takes back what it announced, so that others are not kept from joining; one that was killed is
-//! continued by the next (Q13 and Q14 of the original).
+//! A run that fails takes back what it announced, so that others are not kept from joining; one that was killed, at that
+//! too, is continued by the next (Q13 and Q14 of the original).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +48,9 @@ pub enum JoinEtcdError {
     /// It was removed by somebody else.
     #[error("the etcd member of this node was removed while it was joining; run join again")]
     Removed,
+    /// An earlier run was killed while it took its member back, and that cannot be finished.
+    #[error("unable to take back the etcd member of an earlier run: {0}; run join again once that is cured")]
+    NotTakenBack(String),
     /// It does not start.
     #[error(transparent)]
     NotStarted(Box<WaitError>),
@@ -90,10 +93,19 @@ pub(crate) async fn join(wanted: &JoinEtcd, joining: Joining<'_>) -> Result<(), 
 
 impl Joining<'_> {
     async fn announce(&self, wanted: &JoinEtcd) -> Result<Announced, JoinEtcdError> {
-        let all = self.tried(wanted, "list the members of etcd", || self.etcd.members()).await?;
-        let empty = self.files.list(&wanted.data_dir)?.unwrap_or_default().is_empty();
-        let own = all.iter().find(|m| m.peer_urls.contains(&wanted.peer_url)).cloned();
-        match own {
+        let mut all = self.tried(wanted, "list the members of etcd", || self.etcd.members()).await?;
+        let own = |all: &[Member]| all.iter().find(|m| m.peer_urls.contains(&wanted.peer_url)).cloned();
+        let given_up = self.view.files.exists(&wanted.data_dir.join(GIVEN_UP));
+        if given_up && !self.dry {
+            self.output.say(
+                "[etcd] Taking back the new etcd member of an earlier run, which was interrupted at that",
+            );
+            let member = own(&all).map(|m| m.id);
+            self.undo(wanted, member).await.map_err(JoinEtcdError::NotTakenBack)?;
+            all.retain(|m| Some(m.id) != member);
+        }
+        let empty = given_up || self.files.list(&wanted.data_dir)?.unwrap_or_default().is_empty();
+        match own(&all) {
             None if !empty => return Err(JoinEtcdError::OtherData(wanted.data_dir.clone())),
             None => {}
             Some(member) if member.started() && empty => {
@@ -230,13 +242,12 @@ impl Joining<'_> {
 
     /// Leaves etcd as it was before: a member that never votes would keep all others from joining.
     async fn take_back(&self, wanted: &JoinEtcd, member: &Member) {
-        let undo = async {
-            self.files.remove(&wanted.manifest.path).map_err(|e| e.to_string())?;
-            self.etcd.remove(member.id).await.map_err(|e| e.to_string())?;
-            self.gone().await?;
-            self.files.empty_dir(&wanted.data_dir).map_err(|e| e.to_string())
-        };
-        match undo.await {
+        let path = wanted.data_dir.join(GIVEN_UP);
+        let mark = NewFile { path, content: Vec::new(), mode: 0o600, secret: false };
+        if let Err(error) = self.files.write(&mark) {
+            tracing::debug!(%error, "a run that is killed now leaves data that the next does not know");
+        }
+        match self.undo(wanted, Some(member.id)).await {
             Ok(()) => self.output.say("[etcd] Took back the new etcd member, since it could not join"),
             Err(reason) => self.output.warn(&format!(
                 "[etcd] the new etcd member {id} could not join and could not be taken back ({reason}): run join again, or \
@@ -244,6 +255,20 @@ impl Joining<'_> {
                 id = member.hex()
             )),
         }
+    }
+
+    /// Removes the member, its pod and its data.
+    async fn undo(&self, wanted: &JoinEtcd, member: Option<u64>) -> Result<(), String> {
+        let words = |error: FileError| error.to_string();
+        self.files.remove(&wanted.manifest.path).map_err(words)?;
+        if let Some(id) = member {
+            self.etcd.remove(id).await.map_err(|e| e.to_string())?;
+        }
+        self.gone().await?;
+        let mut names = self.files.list(&wanted.data_dir).map_err(words)?.unwrap_or_default();
+        // The mark goes last.
+        names.sort_by_key(|name| name == GIVEN_UP);
+        names.iter().try_for_each(|name| self.files.remove(&wanted.data_dir.join(name)).map_err(words))
     }
 
     /// Waits until no container of etcd runs any more: the kubelet ends it once its manifest is gone.
@@ -261,6 +286,10 @@ impl Joining<'_> {
         }
     }
 }
+
+/// Lies beside the data of a member that is taken back, as long as that lasts: it tells the next run that they are of no
+/// use. etcd does not mind a file that it does not know.
+pub(crate) const GIVEN_UP: &str = "given-up-by-kubeadm";
 
 /// How often it is looked whether the kubelet and the container are well.
 const LOOK: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::etcd::join::GIVEN_UP;
 use crate::ports::View;
 use crate::spec::InitSpec;
 
@@ -42,7 +43,14 @@ impl Own {
                 extra.iter().rev().find(|a| a.name == "advertise-address").map_or(&address, |a| &a.value);
             has(&w, "advertise-address", wanted)
         });
-        let etcd = words("etcd").is_some_and(|w| {
+        // Without its pod the data of a member that is being taken back are ours too.
+        let given_up = || {
+            let data =
+                spec.cluster.etcd.local.as_ref().map(|local| Path::new(&local.data_dir).join(GIVEN_UP));
+            let mark = data.is_some_and(|mark| view.files.exists(&mark));
+            spec.joins && mark && !view.files.exists(&spec.layout.manifest("etcd"))
+        };
+        let etcd = words("etcd").map_or_else(given_up, |w| {
             let alone =
                 w.iter().filter_map(|w| w.strip_prefix("--initial-cluster=")).all(|m| !m.contains(','));
             has(&w, "name", spec.node_name()) && (alone || spec.joins)

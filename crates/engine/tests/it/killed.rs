@@ -192,34 +192,66 @@ fn join_of_a_worker() {
     assert!(kills > 5, "killed {kills} times");
 }
 
-/// Whether its etcd starts as soon as the kubelet has the manifest, or only once somebody waits for it.
+fn joining(pin: &str) -> impl Fn(&Effects) -> Result<(), RunError> {
+    move |effects| {
+        let (pins, key) = ([pin.to_owned()], join_control_plane::KEY);
+        let spec = wish::join_control_plane(join::VERSION, join::TOKEN, &pins, key);
+        block_on(run::run(JOIN, &all(), &spec, &spec.context(), effects))
+    }
+}
+
+/// The machine that is to be the second control plane. Its etcd starts as soon as the kubelet has the manifest, or only
+/// once somebody waits for it.
+fn joining_machine(cp1: &MemoryHost, quick: bool) -> MemoryHost {
+    let host = join_control_plane::second(&cp1.fork());
+    host.machine.set(|state| state.hostname = "cp2".into());
+    if quick {
+        host.etcd.set(|etcd| etcd.starts_after = None);
+        host.run_kubelet();
+    } else {
+        host.bootstrap_kubelet();
+    }
+    host
+}
+
 #[test]
 fn join_of_a_control_plane() {
     let (cp1, pin) = join_control_plane::cluster();
-    let command = |effects: &Effects| {
-        let key = join_control_plane::KEY;
-        let spec = wish::join_control_plane(join::VERSION, join::TOKEN, std::slice::from_ref(&pin), key);
-        block_on(run::run(JOIN, &all(), &spec, &spec.context(), effects))
-    };
-    let world = |quick: bool| {
-        let host = join_control_plane::second(&cp1.fork());
-        host.machine.set(|state| state.hostname = "cp2".into());
-        if quick {
-            host.etcd.set(|etcd| etcd.starts_after = None);
-            host.run_kubelet();
-        } else {
-            host.bootstrap_kubelet();
-        }
-        host
-    };
     for quick in [true, false] {
         // What a killed run has announced is taken up by the next.
         let kept = |host: &MemoryHost| {
             let changes = host.etcd.set(|etcd| etcd.changes.clone());
             assert!(!quick || changes.iter().all(|change| !change.starts_with("remove")), "{changes:?}");
         };
-        let kills = killed_anywhere(|| world(quick), command, kept);
+        let kills = killed_anywhere(|| joining_machine(&cp1, quick), joining(&pin), kept);
         assert!(kills > 40, "killed {kills} times");
+    }
+}
+
+/// Its etcd does not come up, so it gives way to others, and is killed at that too. The next run finds the cause gone.
+#[test]
+fn join_of_a_control_plane_that_gives_way() {
+    let (cp1, pin) = join_control_plane::cluster();
+    let command = joining(&pin);
+    let world = || joining_machine(&cp1, true);
+    let undisturbed = world();
+    command(&undisturbed.effects()).unwrap();
+    let expected = Left::of(&undisturbed);
+    for effects in 0.. {
+        let (host, when) = (world(), format!("killed after {effects} effects"));
+        host.runtimes.runtime.set(|runtime| runtime.broken = vec!["\"name\":\"etcd\"".into()]);
+        let outcome = killed_after(effects, &host.effects(), &command);
+        workflow::secrets_are_private(&host);
+        host.runtimes.runtime.set(|runtime| runtime.broken.clear());
+        host.kubelet_tries_again();
+        command(&host.effects()).unwrap_or_else(|e| panic!("{when}: {e}"));
+        pairs_fit(&host, &when);
+        same(&Left::of(&host), &expected, &when);
+        if let Some(outcome) = outcome {
+            outcome.unwrap_err();
+            assert!(effects > 45, "killed {effects} times");
+            break;
+        }
     }
 }
 
