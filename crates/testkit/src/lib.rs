@@ -122,8 +122,8 @@ impl MemoryHost {
         }
     }
 
-    /// Has a kubelet run the static pods whose manifests are written from now on until these are removed, and show them to the cluster. It
-    /// bootstraps itself too.
+    /// Has a kubelet run the static pods whose manifests are written from now on, as long as these are there, and show them
+    /// to the cluster. It bootstraps itself too.
     pub fn run_kubelet(&self) {
         let (runtime, cluster) = (Arc::clone(&self.runtimes.runtime), Arc::clone(&self.cluster));
         let (etcd, files) = (self.etcd.clone(), Arc::downgrade(&self.files));

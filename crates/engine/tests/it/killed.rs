@@ -136,6 +136,34 @@ fn killed_anywhere(
     unreachable!("every run has a finite number of effects")
 }
 
+/// Does that with a command that cannot succeed, because a static pod does not come up, and so cleans up. The next run
+/// finds the cause gone.
+fn killed_in_trouble(
+    world: impl Fn() -> MemoryHost,
+    command: impl Fn(&Effects) -> Result<(), RunError>,
+    broken: &str,
+) -> usize {
+    let undisturbed = world();
+    command(&undisturbed.effects()).unwrap();
+    let expected = Left::of(&undisturbed);
+    for effects in 0.. {
+        let (host, when) = (world(), format!("killed after {effects} effects"));
+        host.runtimes.runtime.set(|runtime| runtime.broken = vec![broken.to_owned()]);
+        let outcome = killed_after(effects, &host.effects(), &command);
+        workflow::secrets_are_private(&host);
+        host.runtimes.runtime.set(|runtime| runtime.broken.clear());
+        host.kubelet_tries_again();
+        command(&host.effects()).unwrap_or_else(|e| panic!("{when}: {e}"));
+        pairs_fit(&host, &when);
+        same(&Left::of(&host), &expected, &when);
+        if let Some(outcome) = outcome {
+            outcome.unwrap_err();
+            return effects;
+        }
+    }
+    unreachable!("every run has a finite number of effects")
+}
+
 fn nothing(_: &MemoryHost) {}
 
 fn all() -> Selection {
@@ -228,31 +256,12 @@ fn join_of_a_control_plane() {
     }
 }
 
-/// Its etcd does not come up, so it gives way to others, and is killed at that too. The next run finds the cause gone.
+/// Its etcd does not come up, so it gives way to others, and is killed at that too.
 #[test]
 fn join_of_a_control_plane_that_gives_way() {
     let (cp1, pin) = join_control_plane::cluster();
-    let command = joining(&pin);
-    let world = || joining_machine(&cp1, true);
-    let undisturbed = world();
-    command(&undisturbed.effects()).unwrap();
-    let expected = Left::of(&undisturbed);
-    for effects in 0.. {
-        let (host, when) = (world(), format!("killed after {effects} effects"));
-        host.runtimes.runtime.set(|runtime| runtime.broken = vec!["\"name\":\"etcd\"".into()]);
-        let outcome = killed_after(effects, &host.effects(), &command);
-        workflow::secrets_are_private(&host);
-        host.runtimes.runtime.set(|runtime| runtime.broken.clear());
-        host.kubelet_tries_again();
-        command(&host.effects()).unwrap_or_else(|e| panic!("{when}: {e}"));
-        pairs_fit(&host, &when);
-        same(&Left::of(&host), &expected, &when);
-        if let Some(outcome) = outcome {
-            outcome.unwrap_err();
-            assert!(effects > 45, "killed {effects} times");
-            break;
-        }
-    }
+    let kills = killed_in_trouble(|| joining_machine(&cp1, true), joining(&pin), "\"name\":\"etcd\"");
+    assert!(kills > 45, "killed {kills} times");
 }
 
 #[test]
@@ -303,6 +312,20 @@ fn upgrade_apply() {
     };
     let kills = killed_anywhere(world, command, afterwards);
     assert!(kills > 60, "killed {kills} times");
+}
+
+/// Its scheduler does not come up, so it puts back what it has replaced, and is killed at that too.
+#[test]
+fn upgrade_apply_that_is_put_back() {
+    let node = upgrade::cluster(upgrade::OLD, "");
+    let world = || {
+        let host = node.fork();
+        host.run_kubelet();
+        host
+    };
+    let command = |effects: &Effects| upgraded(APPLY, &wish::upgrade(Some(upgrade::NEW)), effects);
+    let kills = killed_in_trouble(world, command, &format!("kube-scheduler:{}", upgrade::NEW));
+    assert!(kills > 30, "killed {kills} times");
 }
 
 /// On a control plane and on a worker, of a cluster whose first node has been upgraded.
