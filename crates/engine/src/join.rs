@@ -80,9 +80,7 @@ impl Joined {
     /// # Errors
     /// A file that cannot be read.
     pub fn control_plane(&self, files: &dyn Files) -> Result<InitSpec, FileError> {
-        let external = external_ca::detect(&self.node.layout, files)?;
-        let (external_ca, external_front_proxy_ca) = (external.ca, external.front_proxy);
-        Ok(InitSpec { external_ca, external_front_proxy_ca, ..self.node.clone() })
+        external_ca::noted(self.node.clone(), files)
     }
 }
 

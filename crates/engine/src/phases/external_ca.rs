@@ -46,6 +46,15 @@ pub fn detect(layout: &Layout, files: &dyn Files) -> Result<External, FileError>
     Ok(External { ca: external("ca")?, front_proxy: external("front-proxy-ca")? })
 }
 
+/// A node of a cluster, with what the files on it tell of its authorities.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn noted(node: InitSpec, files: &dyn Files) -> Result<InitSpec, FileError> {
+    let External { ca, front_proxy } = detect(&node.layout, files)?;
+    Ok(InitSpec { external_ca: ca, external_front_proxy_ca: front_proxy, ..node })
+}
+
 /// Checks that all that external authorities demand is there.
 pub fn validate(spec: &InitSpec, view: View<'_>) -> Result<(), ExternalCaError> {
     if spec.external_ca {

@@ -19,8 +19,9 @@ use kubeadm_release::Version;
 
 use crate::manifests::Component;
 use crate::manifests::apiserver::ENDPOINT_ANNOTATION;
+use crate::phases::external_ca;
 use crate::plan::Step;
-use crate::ports::{Access, Files, View};
+use crate::ports::{Access, FileError, Files, View};
 use crate::run::Context;
 use crate::spec::{Ignored, InitSpec, NodeSettings, manifest};
 use crate::static_pods::{self, argument};
@@ -80,6 +81,9 @@ pub enum UpgradeError {
     /// Its configuration cannot be used.
     #[error("failed to decode cluster configuration data: {0}")]
     Config(#[from] ConfigError),
+    /// A file of this node cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The manifest of this node's API server does not tell where it serves.
     #[error(
         "cannot tell where the API server of this node serves: {} has neither the annotation {ENDPOINT_ANNOTATION} nor the \
@@ -127,7 +131,10 @@ impl UpgradeSpec {
         if let Some(target) = &self.target {
             loaded = stored_config::for_version(loaded, target)?;
         }
-        let node = InitSpec::of_cluster(loaded, self.settings(), &mut notices);
+        let mut node = InitSpec::of_cluster(loaded, self.settings(), &mut notices);
+        if self.control_plane {
+            node = external_ca::noted(node, view.files)?;
+        }
         steps.extend(stored::warnings(notices));
         if self.print_config {
             steps.push(Step::say(printed(&node)));

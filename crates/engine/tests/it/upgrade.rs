@@ -12,7 +12,7 @@ use kubeadm_engine::phase::{Phase, Selection};
 use kubeadm_engine::phases::upgrade::control_plane::ControlPlaneError;
 use kubeadm_engine::phases::upgrade::{APPLY, NODE};
 use kubeadm_engine::phases::{INIT, PhaseError};
-use kubeadm_engine::ports::{ApiError, ContainerState, Files, ServiceState, WriteApi};
+use kubeadm_engine::ports::{ApiError, ContainerState, Files, ServiceState, WriteApi, WriteFiles};
 use kubeadm_engine::resource::{CONFIG_MAPS, DAEMON_SETS, DEPLOYMENTS, JOBS, NODES, PODS};
 use kubeadm_engine::run::{self, ActionError, RunError};
 use kubeadm_engine::spec::{Layout, MANIFESTS};
@@ -200,6 +200,26 @@ fn without_renewal_certificates_stay() {
         before[Path::new("/etc/kubernetes/admin.conf")],
         after[Path::new("/etc/kubernetes/admin.conf")]
     );
+}
+
+#[test]
+fn authorities_that_are_elsewhere_stay_there() {
+    let host = cluster(OLD, "");
+    for key in ["ca.key", "front-proxy-ca.key"] {
+        host.files.remove(&Path::new("/etc/kubernetes/pki").join(key)).unwrap();
+    }
+    let before = files(&host);
+    apply(&host).unwrap();
+    let controllers = host.files.text(manifest("kube-controller-manager")).unwrap();
+    for empty in ["--cluster-signing-cert-file=\n", "--cluster-signing-key-file=\n"] {
+        assert!(controllers.contains(empty), "{controllers}");
+    }
+    let after = files(&host);
+    let changed = |name: &str| before[Path::new(name)] != after[Path::new(name)];
+    for name in ["pki/apiserver.crt", "pki/front-proxy-client.crt", "admin.conf", "scheduler.conf"] {
+        assert!(!changed(&format!("/etc/kubernetes/{name}")), "{name} was changed");
+    }
+    assert!(changed("/etc/kubernetes/pki/etcd/server.crt"));
 }
 
 #[test]
