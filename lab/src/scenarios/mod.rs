@@ -55,6 +55,7 @@ pub const ALL: &[&Scenario] = &[
     &variants::PULL,
     &upgrade::UNDER_LOAD,
     &upgrade::BROKEN,
+    &upgrade::EXTERNAL_CA,
     &upgrade::KILLED,
     &upgrade::MIXED,
 ];

@@ -32,6 +32,14 @@ pub(super) const BROKEN: Scenario = Scenario {
     ..Scenario::PLAIN
 };
 
+pub(super) const EXTERNAL_CA: Scenario = Scenario {
+    name: "upgrade-external-ca",
+    about: "a cluster whose CA key is elsewhere is upgraded; nothing that it signed is touched",
+    release: OLD,
+    run: external_ca,
+    ..Scenario::PLAIN
+};
+
 pub(super) const KILLED: Scenario = Scenario {
     name: "upgrade-killed",
     about: "an upgrade killed again and again, each time further on, ends well when it is let be",
@@ -231,6 +239,25 @@ fn crashes(context: &Context<'_>, node: &Node) -> Result<()> {
     let limit = Duration::from_secs(90);
     check("time until all is as before", output.took < limit, format!("{limit:?}"), output.tail(20))?;
     serves(context, node)
+}
+
+fn external_ca(context: &Context<'_>) -> Result<()> {
+    let node = context.node("upca")?;
+    context.init(&node, &[])?;
+    let new = releases::find(NEW)?;
+    context.bring_images(&node, new)?;
+    let kubectl = context.ready(&node)?;
+    node.script("mv /etc/kubernetes/pki/ca.key /root/")?;
+    let signed =
+        || node.script("cd /etc/kubernetes && sha256sum pki/apiserver-kubelet-client.crt pki/apiserver.crt *.conf");
+    let before = signed()?;
+    apply(context, &node)?;
+    let after = signed()?;
+    check("what was signed elsewhere", before == after, before, after)?;
+    context.install_kubelet(&node, new)?;
+    upgraded(&kubectl, Shape::of(1, 0))?;
+    check("the key of the authority", !node.has("/etc/kubernetes/pki/ca.key"), "no file", "a file")?;
+    context.ready(&node).map(drop)
 }
 
 fn broken(context: &Context<'_>) -> Result<()> {
