@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use kubeadm_pki::Certificate;
+use kubeadm_pki::kubeconfig::Kubeconfig;
 
 use crate::phases::kubelet_start::{config_file, env_file};
 use crate::ports::Files;
@@ -27,6 +28,19 @@ pub const CLIENT_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-curren
 /// The kubelet's own client certificate, where it can be read.
 pub fn client_certificate(files: &dyn Files) -> Option<Certificate> {
     Certificate::from_pem(&files.read(Path::new(CLIENT_CERTIFICATE)).ok()??).ok()
+}
+
+/// Whether a kubelet.conf leads to credentials that are there. The kubelet writes the file as soon as it asks for its
+/// certificate, and names in it where that is going to be; until then it still needs the credentials of the bootstrap.
+pub fn has_credentials(files: &dyn Files, kubelet_conf: &Path) -> bool {
+    let Ok(Some(content)) = files.read(kubelet_conf) else { return false };
+    let name = kubelet_conf.display().to_string();
+    let config = Kubeconfig::parse(&String::from_utf8_lossy(&content), &name);
+    let Some(user) = config.as_ref().ok().and_then(Kubeconfig::current_user) else { return false };
+    match &user.client_certificate {
+        Some(path) => files.exists(Path::new(path)),
+        None => user.client_certificate_data.is_some() || user.token.is_some(),
+    }
 }
 
 /// The value of a flag in `KUBELET_KUBEADM_ARGS="--a=b --c d"`.

@@ -328,6 +328,8 @@ pub struct WaitKubelet {
 pub struct WaitBootstrap {
     /// The kubelet comes first.
     pub kubelet: WaitKubelet,
+    /// Name of the node.
+    pub node_name: String,
     /// The API server on this node that its certificate comes from, if it is this one.
     pub api_server: Option<ComponentHealth>,
     /// Manifests of what that needs to answer.

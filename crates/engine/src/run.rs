@@ -281,6 +281,7 @@ impl<'a> Executor<'a> {
                 let joining = Joining {
                     etcd: &*self.fx.etcds.writer(&wanted.access),
                     files: &**files,
+                    runtime: &*self.runtime,
                     view: self.view(),
                     output: &*self.fx.output,
                     queue: &self.queue,

@@ -13,8 +13,10 @@ use kubeadm_config::duration::GoDuration;
 
 use crate::backoff::Backoff;
 use crate::diagnose::{self, Finding};
+use crate::kubelet::has_credentials;
 use crate::plan::{ComponentHealth, WaitBootstrap, WaitControlPlane, WaitKubelet};
 use crate::ports::*;
+use crate::resource::NODES;
 use crate::static_pods::{self, StaticPod};
 
 /// How often the state of services and containers is looked at.
@@ -152,8 +154,9 @@ pub async fn anew(pod: Anew<'_>, view: View<'_>, output: &dyn Output) -> Result<
 
 /// Waits for the kubelet, then for the file that it writes with its own certificate.
 ///
-/// On a control plane the certificate comes from the API server that this kubelet itself starts. It asks in vain before
-/// that answers, and then only after growing pauses of up to half a minute: so it is started anew once it can succeed.
+/// On a control plane the kubelet talks to the API server that it starts itself. Before that answers it asks in vain for
+/// its certificate, and to be registered, and then only after growing pauses of up to half a minute: so it is started anew
+/// once it can succeed.
 pub async fn bootstrap(
     wait: &WaitBootstrap,
     services: &dyn WriteServices,
@@ -168,16 +171,24 @@ pub async fn bootstrap(
     let mut watch = diagnose::Watch::default();
     let mut awaited = wait.api_server.as_ref();
     loop {
-        if view.files.exists(&wait.kubelet_conf) {
-            output.progress("");
-            return Ok(());
-        }
+        let bootstrapped = has_credentials(view.files, &wait.kubelet_conf);
         if let Some(api_server) = awaited
             && health(view, api_server).await.is_ok()
         {
             awaited = None;
-            let outcome = services.restart("kubelet").await;
-            tracing::debug!(?outcome, "the API server answers: restarted the kubelet, so that it asks now");
+            if !bootstrapped
+                || view.api.get(NODES, "", &wait.node_name).await.is_ok_and(|node| node.is_none())
+            {
+                let outcome = services.restart("kubelet").await;
+                tracing::debug!(
+                    ?outcome,
+                    "the API server answers: restarted the kubelet, so that it asks now"
+                );
+            }
+        }
+        if bootstrapped && awaited.is_none() {
+            output.progress("");
+            return Ok(());
         }
         let waited = tries.waited();
         let late = waited >= wait.bootstrap_limit;
@@ -198,8 +209,15 @@ pub async fn bootstrap(
             };
             if late || !findings.is_empty() {
                 output.progress("");
-                let reason =
-                    format!("{} was not written within {}", wait.kubelet_conf.display(), go_millis(waited));
+                if bootstrapped {
+                    // What keeps the API server from answering is told by the wait for it.
+                    return Ok(());
+                }
+                let reason = format!(
+                    "the kubelet got no certificate of its own for {} within {}",
+                    wait.kubelet_conf.display(),
+                    go_millis(waited)
+                );
                 return Err(WaitError::Bootstrap { reason, findings });
             }
             next_look = waited + LOOK;

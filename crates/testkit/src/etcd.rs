@@ -28,6 +28,8 @@ pub struct EtcdState {
     pub behind: usize,
     /// Errors of the next calls, each with the call it is for, such as `MemberAdd`.
     pub failures: Vec<(&'static str, EtcdError)>,
+    /// How many more times an endpoint does not tell its state.
+    pub silent: Option<(String, u32)>,
     /// Every change so far: `add PEER-URL`, `promote ID`, `remove ID`, `move-leader ID`, `snapshot PATH`.
     pub changes: Vec<String>,
     next_id: u64,
@@ -70,6 +72,7 @@ impl MemoryEtcd {
             starts_after: Some(2),
             behind: 0,
             failures: Vec::new(),
+            silent: None,
             changes: Vec::new(),
             next_id,
         };
@@ -196,6 +199,13 @@ impl Etcd for Client {
         self.etcd.set(|state| {
             if let Some(at) = state.failures.iter().position(|(call, _)| *call == "Status") {
                 return Err(state.failures.remove(at).1);
+            }
+            if let Some((silent, times)) = &mut state.silent
+                && *silent == endpoint
+                && *times > 0
+            {
+                *times -= 1;
+                return Err(EtcdError::Unhealthy("no connection within 2 seconds".into()));
             }
             let member = state.serving(&[endpoint.to_owned()])?;
             let led = state.has_quorum();

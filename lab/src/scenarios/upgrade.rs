@@ -248,8 +248,11 @@ fn external_ca(context: &Context<'_>) -> Result<()> {
     context.bring_images(&node, new)?;
     let kubectl = context.ready(&node)?;
     node.script("mv /etc/kubernetes/pki/ca.key /root/")?;
-    let signed =
-        || node.script("cd /etc/kubernetes && sha256sum pki/apiserver-kubelet-client.crt pki/apiserver.crt *.conf");
+    let signed = || {
+        node.script(
+            "cd /etc/kubernetes && sha256sum pki/apiserver-kubelet-client.crt pki/apiserver.crt *.conf",
+        )
+    };
     let before = signed()?;
     apply(context, &node)?;
     let after = signed()?;

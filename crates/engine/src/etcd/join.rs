@@ -7,11 +7,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::future::{Either, select};
+
 use crate::backoff::{Backoff, retry};
 use crate::diagnose::Watch;
 use crate::plan::JoinEtcd;
 use crate::ports::*;
 use crate::queue::Queue;
+use crate::restart;
 use crate::static_pods;
 use crate::wait::WaitError;
 
@@ -63,6 +66,7 @@ pub enum JoinEtcdError {
 pub(crate) struct Joining<'a> {
     pub etcd: &'a dyn WriteEtcd,
     pub files: &'a dyn WriteFiles,
+    pub runtime: &'a dyn WriteRuntime,
     pub view: View<'a>,
     pub output: &'a dyn Output,
     pub queue: &'a Queue,
@@ -154,6 +158,7 @@ impl Joining<'_> {
         ));
         let id = announced.member.id;
         if self.started(wanted, id).await?.learner {
+            self.settle(wanted).await?;
             let promote = || async {
                 match self.etcd.promote(id).await {
                     Err(EtcdError::NotLearner) => Ok(()),
@@ -204,6 +209,31 @@ impl Joining<'_> {
             }
             self.view.runtime.changed(tries.next()).await;
         }
+    }
+
+    /// Waits until the new member answers, before anybody counts on it.
+    ///
+    /// It answers once it has read back its own name. Where that reached it within the first snapshot it never does, and
+    /// tries again only after 7 seconds (server/etcdserver/server.go: publishV3, 3.4 to 3.7). Made anew, it has the
+    /// snapshot already; as long as it has no vote that disturbs nobody.
+    async fn settle(&self, wanted: &JoinEtcd) -> Result<(), JoinEtcdError> {
+        let clock = self.view.clock;
+        let mut tries = Backoff::between(Duration::from_millis(25), Duration::from_millis(200), clock);
+        while tries.waited() < SETTLE {
+            let asked = self.etcd.status(&wanted.client_url);
+            match select(asked, clock.pause(SETTLE)).await {
+                Either::Left((Ok(_), _)) => return Ok(()),
+                Either::Left((Err(_), _)) => tries.pause().await,
+                Either::Right(_) => break,
+            }
+        }
+        tracing::debug!("the new etcd member does not answer: its container is made anew");
+        if let Err(error) = restart::stop("etcd", self.runtime).await {
+            tracing::debug!(%error, "it could not be stopped, and is waited for");
+        }
+        self.tried(wanted, "see this node's etcd member answer", || self.etcd.status(&wanted.client_url))
+            .await?;
+        Ok(())
     }
 
     /// Whether this node's own member follows a leader, with a vote.
@@ -293,6 +323,8 @@ pub(crate) const GIVEN_UP: &str = "given-up-by-kubeadm";
 
 /// How often it is looked whether the kubelet and the container are well.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a member that has started may take to answer; one that does not wait for itself needs a fifth of it.
+const SETTLE: Duration = Duration::from_millis(500);
 /// What the kubelet gives a pod to end.
 const GRACE: Duration = Duration::from_secs(40);
 

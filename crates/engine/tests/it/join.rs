@@ -9,6 +9,7 @@ use kubeadm_config::types::{FileDiscovery, SecretText};
 use kubeadm_engine::discovery::DiscoveryError;
 use kubeadm_engine::dryrun;
 use kubeadm_engine::join::{JoinSpec, JoinedError};
+use kubeadm_engine::kubelet::CLIENT_CERTIFICATE;
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::join::JOIN;
 use kubeadm_engine::phases::join::kubelet_start::KubeletStartError;
@@ -97,6 +98,26 @@ fn a_worker_has_what_its_kubelet_needs() {
     assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()), "credentials of the bootstrap are left");
     // Again: nothing is in the way, and nothing is asked of the bootstrap.
     join(&host, TOKEN, &pin).unwrap();
+    assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()));
+}
+
+#[test]
+fn a_kubelet_that_has_only_asked_for_its_certificate_still_needs_the_bootstrap() {
+    let (cluster, pin) = cluster();
+    let host = machine(&cluster);
+    let spec = wish::join(VERSION, TOKEN, &[pin]);
+    run_phases(&host, &spec, &["kubelet-wait-bootstrap"]).unwrap();
+    let bootstrap = host.files.text(BOOTSTRAP_CONF).unwrap();
+    let token = bootstrap.lines().find(|line| line.trim().starts_with("token: ")).unwrap();
+    let named = bootstrap.replace(token, &format!("    client-certificate: {CLIENT_CERTIFICATE}"));
+    host.files.put(KUBELET_CONF, named, 0o600);
+    let skip = ["preflight", "kubelet-start"];
+    let RunError::Phase { source, .. } = run_phases(&host, &spec, &skip).unwrap_err() else { panic!() };
+    let error = source.to_string();
+    assert!(error.contains("the kubelet got no certificate of its own"), "{error}");
+    assert!(host.files.exists(BOOTSTRAP_CONF.as_ref()));
+    host.files.put(CLIENT_CERTIFICATE, "it is here", 0o600);
+    run_phases(&host, &spec, &skip).unwrap();
     assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()));
 }
 

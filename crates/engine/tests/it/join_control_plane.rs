@@ -182,6 +182,21 @@ fn a_learner_that_is_slow_to_follow_is_waited_for() {
 }
 
 #[test]
+fn a_member_that_waits_for_itself_is_made_anew_before_it_votes() {
+    let (cp1, pin) = cluster();
+    let host = second(&cp1);
+    host.run_kubelet();
+    host.etcd.set(|etcd| etcd.silent = Some(("https://192.0.2.11:2379".into(), 20)));
+    join(&host, &pin, KEY).unwrap();
+    let stopped = host.runtimes.runtime.set(|runtime| {
+        let etcd = runtime.containers.iter().filter(|c| c.name == "etcd");
+        etcd.filter(|c| runtime.stopped.contains(&c.id)).count()
+    });
+    assert_eq!(stopped, 1);
+    assert!(host.etcd.voters().iter().all(|(_, votes)| *votes));
+}
+
+#[test]
 fn a_join_of_another_node_that_never_ends_is_named() {
     let (cp1, pin) = cluster();
     let host = second(&cp1);

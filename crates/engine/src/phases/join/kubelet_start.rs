@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::backoff::Backoff;
 use crate::discovery::Discovered;
 use crate::join::{JoinSpec, Joined};
+use crate::kubelet::has_credentials;
 use crate::objects::kubeconfig::cluster_of;
 use crate::phases::PhaseError;
 use crate::phases::kubelet_start::{self, config_file, env_file};
@@ -123,7 +124,7 @@ fn bootstrap(joined: &Joined, own_server: Option<&str>) -> Zeroizing<String> {
 /// Whether this node has joined this cluster before. Another cluster's kubelet is refused.
 pub(super) fn earlier(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<bool, PhaseError> {
     let path = spec.kubelet_conf();
-    if !view.files.exists(&path) {
+    if !has_credentials(view.files, &path) {
         return Ok(false);
     }
     if !joined.seen() {

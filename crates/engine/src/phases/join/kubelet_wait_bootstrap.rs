@@ -29,6 +29,7 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
                 health: kubelet_health(&spec.alone, view),
                 limit: timeouts.kubelet_health_check.to_std(),
             },
+            node_name: spec.alone.node_name().to_owned(),
             api_server: manifests.last().and_then(|manifest| static_pods::health(view, manifest)),
             manifests,
             kubelet_conf: spec.kubelet_conf(),
