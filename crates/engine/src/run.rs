@@ -422,10 +422,11 @@ impl<'a> Executor<'a> {
             let removals = all.iter().map(|pod| self.runtime.remove_pod_sandbox(&pod.id));
             let failed = futures::future::join_all(removals).await.into_iter().find_map(Result::err);
             self.fx.output.progress("");
-            if let (Some(error), true) = (failed, attempt >= REMOVE_TRIES) {
-                return Err(error);
+            match failed {
+                Some(error) if attempt >= REMOVE_TRIES => return Err(error),
+                Some(_) => tries.pause().await,
+                None => {}
             }
-            tries.pause().await;
         }
         Ok(())
     }
