@@ -32,9 +32,25 @@ const ALWAYS: &[Package] = &[
 const OLD: &[Package] =
     &[package("etcd-server", "/usr/bin/etcd"), package("etcd-client", "/usr/bin/etcdctl")];
 
+/// For looking at packages of kubeadm: what reads manual pages, completion and the other format.
+const READERS: &[Package] = &[
+    package("man-db", "/usr/bin/man"),
+    package("zsh", "/usr/bin/zsh"),
+    package("fish", "/usr/bin/fish"),
+    package("rpm", "/usr/bin/rpm"),
+];
+
+/// Installs what reads the parts of kubeadm's packages, if it is missing.
+pub fn install_readers() -> Result<()> {
+    install_all(READERS.iter())
+}
+
 /// Installs what is missing; asks apt for nothing when nothing is.
 pub fn install(old_releases: bool) -> Result<()> {
-    let wanted = ALWAYS.iter().chain(if old_releases { OLD } else { &[] });
+    install_all(ALWAYS.iter().chain(if old_releases { OLD } else { &[] }))
+}
+
+fn install_all(wanted: impl Iterator<Item = &'static Package>) -> Result<()> {
     let missing: Vec<&str> = wanted.filter(|p| !Path::new(p.provides).exists()).map(|p| p.name).collect();
     if missing.is_empty() {
         return Ok(());

@@ -29,6 +29,8 @@ pub struct Scenario {
     pub ours_only: bool,
     /// Whether it also runs the original, beside the kubeadm under test.
     pub mixed: bool,
+    /// Whether it installs the packages of the kubeadm under test.
+    pub packaged: bool,
     /// Runs it.
     pub run: fn(&Context<'_>) -> Result<()>,
 }
@@ -42,8 +44,18 @@ impl Scenario {
         default: false,
         ours_only: false,
         mixed: false,
+        packaged: false,
         run: |_| Ok(()),
     };
+}
+
+/// The packages of a kubeadm.
+#[derive(Debug)]
+pub struct Packages {
+    /// For Debian and its kin.
+    pub deb: PathBuf,
+    /// For Fedora and its kin.
+    pub rpm: PathBuf,
 }
 
 /// What a scenario works with.
@@ -56,6 +68,7 @@ pub struct Context<'a> {
     /// The release of the nodes.
     pub release: &'static Release,
     reference: Option<&'a Kubeadm>,
+    packages: Option<&'a Packages>,
     images: Vec<Image>,
     folder: PathBuf,
     nodes: RefCell<Vec<Claim>>,
@@ -89,6 +102,11 @@ impl Context<'_> {
     /// Returns the original, which a mixed scenario runs beside the kubeadm under test.
     pub fn reference(&self) -> Result<&Kubeadm> {
         self.reference.ok_or_else(|| crate::Error::Unfit("this scenario is not declared as mixed".into()))
+    }
+
+    /// Returns the packages of the kubeadm under test.
+    pub fn packages(&self) -> Result<&Packages> {
+        self.packages.ok_or_else(|| crate::Error::Unfit("this scenario is not declared as packaged".into()))
     }
 
     /// Returns the flag that ignores the checks of preflight which a lab node fails for reasons of its own.
@@ -255,6 +273,8 @@ pub struct Options<'a> {
     pub kubeadm: &'a Kubeadm,
     /// The original, for the scenarios that mix.
     pub reference: Option<&'a Kubeadm>,
+    /// The packages, for the scenarios that install them.
+    pub packages: Option<&'a Packages>,
     /// Whether nodes stay after the scenario.
     pub keep: bool,
     /// Where outputs and evidence go, a folder a scenario.
@@ -308,6 +328,7 @@ fn attempt(lab: &Lab, scenario: &Scenario, options: &Options<'_>, folder: &Path)
         lab,
         kubeadm: options.kubeadm,
         reference: options.reference.filter(|_| scenario.mixed),
+        packages: options.packages.filter(|_| scenario.packaged),
         release,
         images: cluster::prepare(lab, release, options.kubeadm)?,
         folder: folder.to_owned(),

@@ -3,6 +3,7 @@
 
 mod bench;
 mod build;
+mod dist;
 mod golden;
 mod root;
 mod shipped;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Some(("test", matches)) => test::run(matches),
         Some(("golden", matches)) => run_golden(matches),
         Some(("bench", matches)) => run_bench(matches),
+        Some(("dist", matches)) => kubeadm_of(matches).and_then(|kubeadm| dist::make(&kubeadm)).map(|_| true),
         _ => Ok(true),
     };
     match result {
@@ -74,6 +76,11 @@ fn arguments() -> Command {
                 .arg(kubeadm()),
         )
         .subcommand(
+            Command::new("dist")
+                .about("Makes deb and rpm packages of kubeadm for this machine in target/dist")
+                .arg(kubeadm()),
+        )
+        .subcommand(
             Command::new("golden")
                 .about("Runs kubeadm on the inputs of fixtures/golden and compares with what the original did")
                 .arg(Arg::new("only").value_name("CASE").default_value("*").help("A case, such as 1.37/init/flags-*"))
@@ -88,6 +95,14 @@ fn arguments() -> Command {
                 .arg(flag("list", "Lists the scenarios"))
                 .arg(flag("keep", "Leaves the scenarios' nodes running"))
                 .arg(flag("lab-only", "Only the scenarios, and not the static checks before them"))
+                .arg(
+                    Arg::new("packages")
+                        .long("packages")
+                        .value_names(["DEB", "RPM"])
+                        .num_args(2)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("Use these packages of kubeadm instead of making them"),
+                )
                 .arg(reference().default_value("build"))
                 .arg(kubeadm()),
         )

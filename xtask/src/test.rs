@@ -1,11 +1,13 @@
 //! `cargo xtask test`: everything that must hold, from the fastest check to clusters on real nodes.
 
+use std::path::PathBuf;
+
 use clap::ArgMatches;
 use kubeadm_lab::kubeadm::Kubeadm;
-use kubeadm_lab::scenario::{self, Options, Scenario, Verdict};
+use kubeadm_lab::scenario::{self, Options, Packages, Scenario, Verdict};
 use kubeadm_lab::{Error, Lab, Result, cluster, progress, scenarios};
 
-use crate::{build, golden, kubeadm_of, reference_of, root, shipped};
+use crate::{build, dist, golden, kubeadm_of, reference_of, root, shipped};
 
 /// Counts what passed and failed.
 #[derive(Default)]
@@ -44,15 +46,16 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<bool> {
         static_checks(&mut tally);
     }
     let kubeadm = kubeadm_of(matches)?;
+    let packages = packages_of(matches, &chosen, &kubeadm)?;
     if !root::have() {
-        return as_root(matches, &names, &kubeadm, &tally);
+        return as_root(matches, &names, &kubeadm, packages.as_ref(), &tally);
     }
     if names.is_empty() {
         let options = golden::Options { kubeadm: &kubeadm.path, only: "*", verbose: false };
         tally.note("golden", golden::run(&Lab::open(), &options).and_then(golden::all_right));
         tally.note("static binary", shipped::check(&kubeadm));
     }
-    run_scenarios(&mut tally, &chosen, &kubeadm, matches)?;
+    run_scenarios(&mut tally, &chosen, &kubeadm, packages.as_ref(), matches)?;
     if !tally.failed.is_empty() {
         progress::step(format!("failed: {}", tally.failed.join(", ")));
     }
@@ -87,10 +90,25 @@ fn static_checks(tally: &mut Tally) {
     }
 }
 
+/// The packages that the arguments name, else those of the kubeadm under test, if a scenario installs them.
+fn packages_of(
+    matches: &ArgMatches,
+    chosen: &[&'static Scenario],
+    kubeadm: &Kubeadm,
+) -> Result<Option<Packages>> {
+    let named: Vec<&PathBuf> = matches.get_many("packages").into_iter().flatten().collect();
+    match named.as_slice() {
+        [deb, rpm] => Ok(Some(Packages { deb: (*deb).clone(), rpm: (*rpm).clone() })),
+        _ if !kubeadm.reference && chosen.iter().any(|s| s.packaged) => dist::make(kubeadm).map(Some),
+        _ => Ok(None),
+    }
+}
+
 fn run_scenarios(
     tally: &mut Tally,
     chosen: &[&'static Scenario],
     kubeadm: &Kubeadm,
+    packages: Option<&Packages>,
     matches: &ArgMatches,
 ) -> Result<()> {
     cluster::check_machine()?;
@@ -98,8 +116,13 @@ fn run_scenarios(
     let folder = build::repository().join("target/lab");
     let mixed = chosen.iter().any(|s| s.mixed);
     let reference = mixed.then(|| reference_of(&lab, matches)).transpose()?;
-    let options =
-        Options { kubeadm, reference: reference.as_ref(), keep: matches.get_flag("keep"), folder: &folder };
+    let options = Options {
+        kubeadm,
+        reference: reference.as_ref(),
+        packages,
+        keep: matches.get_flag("keep"),
+        folder: &folder,
+    };
     for scenario in chosen {
         match scenario::run(&lab, scenario, &options) {
             Verdict::Passed => tally.passed += 1,
@@ -111,7 +134,13 @@ fn run_scenarios(
 }
 
 /// Runs the scenarios under sudo. What failed before is told by the exit status of the whole.
-fn as_root(matches: &ArgMatches, names: &[&str], kubeadm: &Kubeadm, tally: &Tally) -> Result<bool> {
+fn as_root(
+    matches: &ArgMatches,
+    names: &[&str],
+    kubeadm: &Kubeadm,
+    packages: Option<&Packages>,
+    tally: &Tally,
+) -> Result<bool> {
     if !tally.failed.is_empty() {
         progress::plain(format!("{} passed, {} failed", tally.passed, tally.failed.len()));
         return Ok(false);
@@ -123,6 +152,11 @@ fn as_root(matches: &ArgMatches, names: &[&str], kubeadm: &Kubeadm, tally: &Tall
         "all" => "--all",
         _ => "--keep",
     }));
+    let packages: Vec<&str> =
+        packages.into_iter().flat_map(|p| [&p.deb, &p.rpm]).filter_map(|path| path.to_str()).collect();
+    if let [deb, rpm] = packages.as_slice() {
+        args.extend(["--packages", deb, rpm]);
+    }
     args.extend(names);
     root::again(&args)
 }

@@ -6,6 +6,9 @@ use crate::cli::{Node, Verb};
 use crate::flags::{Flag, Kind};
 use crate::parse::flags_of;
 
+/// Flags that every command has.
+pub(crate) const GLOBAL: [&str; 4] = ["rootfs", "v", "vmodule", "help"];
+
 /// The help of the last command of a path.
 pub fn render(path: &[&Node]) -> String {
     let words = path.iter().map(|n| n.name).collect::<Vec<_>>().join(" ");
@@ -24,7 +27,6 @@ fn command(path: &[&Node], deep: bool) -> Command {
     let Some((node, parents)) = path.split_last() else { return Command::new("kubeadm") };
     let mut flags = flags_of(path);
     flags.sort_by_key(|f| f.name);
-    let global = ["rootfs", "v", "vmodule", "help"];
     let mut command = Command::new(node.name)
         .about(fold(node.about))
         .visible_aliases(node.aliases.iter().copied())
@@ -36,10 +38,10 @@ fn command(path: &[&Node], deep: bool) -> Command {
     if !node.details.is_empty() {
         command = command.after_long_help(node.details.clone());
     }
-    for flag in flags.iter().filter(|f| parents.is_empty() || !deep || !global.contains(&f.name)) {
-        let heading = global.contains(&flag.name).then_some("Global options");
+    for flag in flags.iter().filter(|f| parents.is_empty() || !deep || !GLOBAL.contains(&f.name)) {
+        let heading = GLOBAL.contains(&flag.name).then_some("Global options");
         command =
-            command.arg(argument(flag).help_heading(heading).global(deep && global.contains(&flag.name)));
+            command.arg(argument(flag).help_heading(heading).global(deep && GLOBAL.contains(&flag.name)));
     }
     if !node.usage.is_empty() {
         let mut words =
@@ -82,16 +84,24 @@ fn argument(flag: &'static Flag) -> Arg {
     arg.value_name(flag.kind.name())
 }
 
-/// The help of a flag; that of the gates names those of the newest release.
 fn text_of(flag: &Flag) -> String {
     let mut text = fold(flag.help);
-    if flag.name == "feature-gates" {
+    let choices = choices(flag);
+    if !choices.is_empty() {
         text += "\nOptions are:";
-        for line in kubeadm_config::features::help(&kubeadm_release::Release::newest()) {
-            text += &format!("\n{line}");
-        }
+    }
+    for line in choices {
+        text += &format!("\n{line}");
     }
     text
+}
+
+/// What a flag chooses from, a line each: the gates of the newest release.
+pub(crate) fn choices(flag: &Flag) -> Vec<String> {
+    match flag.name {
+        "feature-gates" => kubeadm_config::features::help(&kubeadm_release::Release::newest()),
+        _ => Vec::new(),
+    }
 }
 
 /// Columns of help text; clap leaves folding to a library of its own.

@@ -14,6 +14,7 @@ pub mod flags;
 pub mod help;
 mod known;
 mod logging;
+pub mod man;
 mod output;
 pub mod parse;
 mod resolve;

@@ -13,6 +13,7 @@ mod kill;
 mod killed;
 mod mixed;
 mod network;
+mod packages;
 mod rerun;
 mod reset;
 mod suite;
@@ -47,6 +48,7 @@ pub const ALL: &[&Scenario] = &[
     &killed::WORKER,
     &killed::CONTROL_PLANE,
     &suite::SCENARIO,
+    &packages::SCENARIO,
     &variants::PHASES,
     &variants::ECDSA,
     &variants::EXTERNAL_CA,
