@@ -49,6 +49,7 @@ pub const ALL: &[&Scenario] = &[
     &killed::CONTROL_PLANE,
     &suite::SCENARIO,
     &packages::SCENARIO,
+    &packages::OLD,
     &variants::PHASES,
     &variants::ECDSA,
     &variants::EXTERNAL_CA,

@@ -19,6 +19,16 @@ pub(super) const SCENARIO: Scenario = Scenario {
     ..Scenario::PLAIN
 };
 
+pub(super) const OLD: Scenario = Scenario {
+    name: "packages-v1.13",
+    about: "the same drop-in serves a kubelet of v1.13",
+    release: "v1.13.12",
+    ours_only: true,
+    packaged: true,
+    run: old,
+    ..Scenario::PLAIN
+};
+
 const PROGRAM: &str = "/usr/bin/kubeadm";
 const DROP_IN: &str = "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf";
 const DEB: &str = "/root/kubeadm.deb";
@@ -27,22 +37,35 @@ const COMMANDS: &[&str] =
     &["kubeadm", "kubeadm-init", "kubeadm-init-phase-certs-all", "kubeadm-token-create"];
 
 fn run(context: &Context<'_>) -> Result<()> {
-    packages::install_readers()?;
-    let node = context.node("packages1")?;
-    node.copy_in(&context.packages()?.deb, DEB)?;
-    bare(&node)?;
-    install(&node)?;
+    let node = installed(context, "packages1")?;
     manual(&node)?;
     completion(&node)?;
-    let kubectl = precedence(context, &node)?;
+    let kubectl = precedence(context, &node, "[{name: max-pods, value: \"77\"}]")?;
     same_in_rpm(context, &node)?;
     upgrade(&node)?;
+    remove(&node, &kubectl)?;
+    again(context, &node)
+}
+
+fn old(context: &Context<'_>) -> Result<()> {
+    let node = installed(context, "packages2")?;
+    let kubectl = precedence(context, &node, "{max-pods: \"77\"}")?;
     remove(&node, &kubectl)
+}
+
+/// A node with the packages of the kubelet and of kubeadm.
+fn installed(context: &Context<'_>, name: &str) -> Result<Node> {
+    packages::install_readers()?;
+    let node = context.node(name)?;
+    node.copy_in(&context.packages()?.deb, DEB)?;
+    bare(context, &node)?;
+    install(&node)?;
+    Ok(node)
 }
 
 /// Takes away what the lab gives a node in place of packages, and installs a package of the kubelet instead: its
 /// program, its unit and the file of its settings, as Kubernetes' own has them.
-fn bare(node: &Node) -> Result<()> {
+fn bare(context: &Context<'_>, node: &Node) -> Result<()> {
     progress::step("make a package of the kubelet, which kubeadm's needs");
     node.script(
         "systemctl disable --now kubelet
@@ -61,11 +84,12 @@ fn bare(node: &Node) -> Result<()> {
     )?;
     node.write(&format!("{tree}/etc/default/kubelet"), "KUBELET_EXTRA_ARGS=\n")?;
     node.write(&format!("{tree}/DEBIAN/conffiles"), "/etc/default/kubelet\n")?;
-    node.write(
-        &format!("{tree}/DEBIAN/control"),
-        "Package: kubelet\nVersion: 1.37.2-1\nArchitecture: all\nMaintainer: lab <lab@packages.invalid>\n\
+    let control = format!(
+        "Package: kubelet\nVersion: {}-1\nArchitecture: all\nMaintainer: lab <lab@packages.invalid>\n\
          Description: the kubelet that the lab built\n",
-    )?;
+        context.release.version.trim_start_matches('v')
+    );
+    node.write(&format!("{tree}/DEBIAN/control"), &control)?;
     node.script(
         "mkdir -p /root/kubelet/usr/bin
          mv /usr/bin/kubelet /root/kubelet/usr/bin/
@@ -120,7 +144,8 @@ fn completion(node: &Node) -> Result<()> {
                 _kubeadm kubeadm ini kubeadm
                 echo \"${COMPREPLY[@]}\"; complete -p kubeadm";
     let said = node.run(["bash", "-c", bash])?;
-    check("what bash makes of `kubeadm ini`", said.starts_with("init\ncomplete -F"), "init", said)?;
+    let right = said.starts_with("init\ncomplete ") && said.trim_end().ends_with("-F _kubeadm kubeadm");
+    check("what bash makes of `kubeadm ini`", right, "init, by the function _kubeadm", said)?;
     let zsh = node.path("/usr/share/zsh/vendor-completions/_kubeadm");
     Run::new("zsh").args(["-n".as_ref(), zsh.as_os_str()]).read()?;
     let fish = node.path("/usr/share/fish/vendor_completions.d/kubeadm.fish");
@@ -130,13 +155,9 @@ fn completion(node: &Node) -> Result<()> {
 }
 
 /// Makes a cluster with the packaged program, and sees who has the last word about a flag of the kubelet: the person,
-/// after kubeadm, after the configuration.
-fn precedence(context: &Context<'_>, node: &Node) -> Result<Kubectl> {
-    context.configure(
-        node,
-        "criSocket:",
-        "kubeletExtraArgs: [{name: max-pods, value: \"77\"}], criSocket:",
-    )?;
+/// after kubeadm, after the configuration. `arguments` are kubeadm's, as the configuration of the time has them.
+fn precedence(context: &Context<'_>, node: &Node, arguments: &str) -> Result<Kubectl> {
+    context.configure(node, "criSocket:", &format!("kubeletExtraArgs: {arguments}, criSocket:"))?;
     context.configure(node, "failSwapOn: false", "failSwapOn: false\nmaxPods: 99")?;
     context.init(node, &[])?;
     let kubectl = context.ready(node)?;
@@ -154,8 +175,7 @@ fn precedence(context: &Context<'_>, node: &Node) -> Result<Kubectl> {
     progress::step("set KUBELET_EXTRA_ARGS");
     node.write("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--max-pods=55\n")?;
     node.run(["systemctl", "restart", "kubelet"])?;
-    let line =
-        node.script("tr '\\0' ' ' < /proc/$(systemctl show --value --property=MainPID kubelet)/cmdline")?;
+    let line = command_line(node)?;
     let order = ["--bootstrap-kubeconfig=", "--config=", "--max-pods=77", "--max-pods=55"];
     let places: Vec<Option<usize>> = order.iter().map(|word| line.find(word)).collect();
     let right = places.iter().all(Option::is_some) && places.is_sorted();
@@ -200,13 +220,20 @@ fn same_in_rpm(context: &Context<'_>, node: &Node) -> Result<()> {
     Run::new("cmp").args(compare).read().map(drop)
 }
 
+fn process(node: &Node) -> Result<String> {
+    node.run(["systemctl", "show", "--value", "--property=MainPID", "kubelet"])
+}
+
+fn command_line(node: &Node) -> Result<String> {
+    node.script(&format!("tr '\\0' ' ' < /proc/{}/cmdline", process(node)?.trim()))
+}
+
 /// A newer kubeadm is nothing that the kubelet must be restarted for.
 fn upgrade(node: &Node) -> Result<()> {
     progress::step("install kubeadm's package over itself");
-    let process = || node.run(["systemctl", "show", "--value", "--property=MainPID", "kubelet"]);
-    let before = process()?;
+    let before = process(node)?;
     node.run(["dpkg", "-i", DEB])?;
-    let after = process()?;
+    let after = process(node)?;
     check("the kubelet's process after an upgrade of kubeadm", before == after, before, after)
 }
 
@@ -226,5 +253,17 @@ fn remove(node: &Node, kubectl: &Kubectl) -> Result<()> {
     let known = node.run(["systemctl", "show", "--property=DropInPaths,ActiveState", "kubelet"])?;
     let right = known.contains("ActiveState=active") && !known.contains("10-kubeadm");
     check("the kubelet", right, "active, without the drop-in", known)?;
-    kubectl.run(["get", "--raw", "/readyz"]).map(drop)
+    kubectl.run(["get", "--raw", "/healthz"]).map(drop)
+}
+
+/// A kubelet for which systemd knows no drop-in is restarted by the package that brings one, and is in its cluster.
+fn again(context: &Context<'_>, node: &Node) -> Result<()> {
+    progress::step("install kubeadm's package beside a kubelet that runs without its drop-in");
+    let before = process(node)?;
+    node.run(["dpkg", "-i", DEB])?;
+    let after = process(node)?;
+    check("the kubelet's process after the drop-in came", before != after, "another", after.clone())?;
+    let line = command_line(node)?;
+    check("its command line", line.contains("--config=/var/lib/kubelet/config.yaml"), "--config", line)?;
+    context.ready(node).map(drop)
 }
