@@ -21,7 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 pub(super) const OLD: Scenario = Scenario {
     name: "packages-v1.13",
-    about: "the same drop-in serves a kubelet of v1.13",
+    about: "the same package serves a kubelet of v1.13, beside drop-ins of the node's owner",
     release: "v1.13.12",
     ours_only: true,
     packaged: true,
@@ -50,6 +50,7 @@ fn run(context: &Context<'_>) -> Result<()> {
 fn old(context: &Context<'_>) -> Result<()> {
     let node = installed(context, "packages2")?;
     let kubectl = precedence(context, &node, "{max-pods: \"77\"}")?;
+    drop_ins_of_the_owner(context, &node)?;
     remove(&node, &kubectl)
 }
 
@@ -192,6 +193,33 @@ fn capacity(kubectl: &Kubectl, wanted: &str) -> Result<()> {
             other => Err(format!("{other:?}")),
         }
     })
+}
+
+/// What people were told in 2018: to set the variable in a drop-in of a later name, and to add to the command line of
+/// kubeadm's. The latter is done in /etc, where a file of the same name takes the place of the package's.
+fn drop_ins_of_the_owner(context: &Context<'_>, node: &Node) -> Result<()> {
+    progress::step("add drop-ins below /etc");
+    let folder = "/etc/systemd/system/kubelet.service.d";
+    let runtime =
+        "--container-runtime=remote --container-runtime-endpoint=unix:///run/containerd/containerd.sock";
+    let variable = format!("[Service]\nEnvironment=\"KUBELET_EXTRA_ARGS={runtime} --max-pods=44\"\n");
+    node.write(&format!("{folder}/20-cri.conf"), &variable)?;
+    let address = format!("--node-ip={}", node.address);
+    let ours = node.read(DROP_IN)?.replace("$KUBELET_EXTRA_ARGS", &format!("{address} $KUBELET_EXTRA_ARGS"));
+    node.write(&format!("{folder}/10-kubeadm.conf"), &ours)?;
+    let restart = "systemctl daemon-reload; systemctl restart kubelet";
+    node.script(restart)?;
+    // A file of settings wins over a variable of a drop-in.
+    let line = command_line(node)?;
+    let right = line.contains(&address) && line.ends_with("--max-pods=55 ");
+    check("the kubelet's command line", right, format!("{address} --max-pods=55"), line)?;
+    node.script(&format!("rm /etc/default/kubelet; {restart}"))?;
+    let line = command_line(node)?;
+    let wanted = format!("{address} {runtime} --max-pods=44 ");
+    check("the kubelet's command line", line.ends_with(&wanted), wanted, line)?;
+    capacity(&context.ready(node)?, "44")?;
+    node.script(&format!("rm -r {folder}; {restart}"))?;
+    context.ready(node).map(drop)
 }
 
 /// The rpm is read with its own tools, and unpacked into an empty root it has the same files.
