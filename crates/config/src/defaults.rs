@@ -4,6 +4,7 @@
 //! and randomness. Sources: `app/apis/kubeadm/v1beta4/defaults.go`, `app/util/config/initconfiguration.go`, v1.37.
 
 use kubeadm_release::Release;
+use kubeadm_release::facts::kubelet::{DOCKERSHIM, is_dockershim};
 use serde_json::Value;
 
 use crate::address;
@@ -199,6 +200,10 @@ pub(crate) fn cri_socket(
     notices: &mut Vec<Notice>,
 ) -> Result<String, ConfigError> {
     let sockets = &release.kubelet.sockets;
+    if is_dockershim(given) {
+        // Releases that know it know its path only.
+        return Ok(DOCKERSHIM.to_owned());
+    }
     if !given.is_empty() {
         // Upstream prefixes whatever does not begin with "unix", another scheme included.
         if !sockets.url || given.contains("://") {

@@ -336,6 +336,9 @@ fn complete_join(
     let node = &mut config.node_registration;
     let name = options.node_name.as_deref().unwrap_or(&node.name);
     node.name = defaults::node_name(name, host)?;
+    if node.cri_socket.is_empty() {
+        node.cri_socket = known_socket(options);
+    }
     node.cri_socket =
         defaults::cri_socket(&node.cri_socket, options.detect_runtime, &release, host, notices)?;
     if let Some(control_plane) = &mut config.control_plane {
@@ -398,7 +401,7 @@ fn complete_reset(
     let (version, release) = own_release(options)?;
     defaults::reset(&mut config);
     if config.cri_socket.is_empty() {
-        config.cri_socket.clone_from(&options.known_socket);
+        config.cri_socket = known_socket(options);
     }
     config.cri_socket =
         defaults::cri_socket(&config.cri_socket, options.detect_runtime, &release, host, notices)?;
@@ -440,6 +443,12 @@ pub fn upgrade_defaults() -> UpgradeConfiguration {
 }
 
 /// The release of commands whose configuration names no version.
+/// The socket that the node tells. Kubelets of old are told paths; nobody is to be warned of what he did not say.
+fn known_socket(options: &Options) -> String {
+    let path = options.known_socket.starts_with('/');
+    format!("{}{}", if path { "unix://" } else { "" }, options.known_socket)
+}
+
 fn own_release(options: &Options) -> Result<(Version, Release), ConfigError> {
     let version = options.target.clone().unwrap_or_else(|| options.client.clone());
     let release = Release::of(&version)?;

@@ -102,7 +102,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     (
         "Failed to create pod sandbox",
         "cannot create pod sandboxes",
-        "read the container runtime's log (`journalctl -u containerd`); often its pause image or cgroup driver is wrong",
+        "read the container runtime's log (`journalctl -u containerd`, or `-u docker`); often its pause image or cgroup driver is wrong",
     ),
     (
         "failed to load kubelet config file",
@@ -217,11 +217,13 @@ impl Watch {
             Ok(containers) => containers,
             Err(error) => {
                 if final_look {
+                    let docker = is_dockershim(view.runtime.socket());
+                    let service = if docker { "docker" } else { "containerd" };
                     look.findings.push(Finding {
                         subject: "container runtime".into(),
                         state: format!("does not answer: {error}"),
                         log: Vec::new(),
-                        advice: "start it (`systemctl status containerd`) and run kubeadm again".into(),
+                        advice: format!("start it (`systemctl status {service}`) and run kubeadm again"),
                     });
                 }
                 Vec::new()

@@ -1,25 +1,56 @@
-//! What the files of this node's kubelet tell of it. They are the node's own, so they need no cluster and no
-//! configuration.
+//! What this node's kubelet and its files tell. They are the node's own, so they need no cluster and no configuration.
 
 use std::path::Path;
 
 use kubeadm_pki::Certificate;
 use kubeadm_pki::kubeconfig::Kubeconfig;
+use kubeadm_release::{Release, Version};
 
 use crate::phases::kubelet_start::{config_file, env_file};
-use crate::ports::Files;
+use crate::ports::{DOCKERSHIM, Files, Runtimes, System};
 use crate::spec::KUBELET;
 
 /// The socket of the container runtime that the kubelet speaks to, where a file names it. A flag counts before the
 /// node's own configuration (since 1.34), and that before the cluster's.
 pub fn runtime_socket(files: &dyn Files) -> Option<String> {
     let text = |path: &Path| String::from_utf8(files.read(path).ok()??).ok();
-    let flag = text(&env_file()).and_then(|env| flag(&env, "--container-runtime-endpoint"));
+    let env = text(&env_file()).unwrap_or_default();
+    let endpoint = flag(&env, "--container-runtime-endpoint");
+    // This one is there only with Docker, to which no endpoint leads.
+    let docker = || flag(&env, "--network-plugin").map(|_| DOCKERSHIM.to_owned());
     let field = |path: &Path| {
         let config = kubeadm_yaml::parse_value(&text(path)?, &path.display().to_string()).ok()?;
         config["containerRuntimeEndpoint"].as_str().filter(|socket| !socket.is_empty()).map(str::to_owned)
     };
-    flag.or_else(|| field(&Path::new(KUBELET).join("instance-config.yaml"))).or_else(|| field(&config_file()))
+    endpoint
+        .or_else(docker)
+        .or_else(|| field(&Path::new(KUBELET).join("instance-config.yaml")))
+        .or_else(|| field(&config_file()))
+}
+
+/// Asks the kubelet for its version. cmd/kubeadm/app/preflight/utils.go: GetKubeletVersion.
+pub async fn installed(system: &dyn System) -> Result<Version, String> {
+    let output = system
+        .output("kubelet", &["--version"])
+        .await
+        .map_err(|e| format!("cannot execute 'kubelet --version': {}", e.reason))?;
+    if output.code != Some(0) {
+        let code = output.code.map_or("a signal".into(), |c| format!("exit status {c}"));
+        return Err(format!("cannot execute 'kubelet --version': {code}: {}", output.stderr.trim()));
+    }
+    let text = output.stdout.trim();
+    text.strip_prefix("Kubernetes ")
+        .and_then(|v| v.trim().parse().ok())
+        .ok_or_else(|| format!("Unable to parse output from Kubelet: {text:?}"))
+}
+
+/// Whether Docker answers and the installed kubelet would speak to it unless told otherwise. Where Docker is, its own
+/// containerd answers too, so nothing else is looked for then (cmd/kubeadm/app/util/runtime/runtime.go, 1.14).
+pub async fn speaks_to_docker(runtimes: &dyn Runtimes, system: &dyn System) -> bool {
+    runtimes.answers(DOCKERSHIM)
+        && installed(system)
+            .await
+            .is_ok_and(|version| Release::of(&version).is_ok_and(|r| r.kubelet.sockets.default == DOCKERSHIM))
 }
 
 /// Where the kubelet keeps the client certificate that it renews itself, with its key.

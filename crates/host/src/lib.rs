@@ -12,8 +12,10 @@ pub mod chroot;
 pub mod clock;
 pub mod cluster;
 mod connect;
+mod cri;
 mod cri_log;
 mod dns;
+mod docker;
 pub mod etcd;
 pub mod files;
 mod get;
@@ -52,7 +54,7 @@ pub fn effects(options: Options) -> Effects {
         files: Arc::new(files::HostFiles),
         cluster: Arc::new(cluster::HostCluster::new(system.env())),
         etcds: Arc::new(etcd::HostEtcds),
-        runtimes: Arc::new(runtimes::HostRuntimes::default()),
+        runtimes: Arc::new(runtimes::HostRuntimes::new(system.env())),
         services: Arc::new(services::HostServices::new(Arc::clone(&system))),
         net: Arc::new(net::HostNet::new(system.env())),
         clock: Arc::new(clock::HostClock::start()),

@@ -15,7 +15,7 @@ use tokio::net::unix::pipe::Receiver;
 /// Pods of the control plane have `NAMESPACE_NAME_UID` as the name of their folder.
 const PREFIX: &str = "kube-system_";
 /// How often to look where there is nothing to watch.
-const FALLBACK: Duration = Duration::from_millis(250);
+pub(crate) const FALLBACK: Duration = Duration::from_millis(250);
 
 /// A watch on the log folders of the pods in `kube-system`.
 pub(crate) struct PodLogs {

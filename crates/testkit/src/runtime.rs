@@ -48,7 +48,7 @@ impl Default for RuntimeState {
             message: String::new(),
         };
         Self {
-            status: Ok(RuntimeStatus { conditions: vec![ready], sandbox_image: None }),
+            status: Ok(RuntimeStatus { conditions: vec![ready], ..RuntimeStatus::default() }),
             cgroup_driver: Ok(CgroupDriver::Systemd),
             images: Vec::new(),
             containers: Vec::new(),

@@ -15,13 +15,9 @@ use tempfile::TempDir;
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Answers of the stand-ins: scripts by program name.
-fn stand_ins(kubelet: &str) -> [(&'static str, String); 4] {
-    let docker = "case \"$*\" in\n*CgroupDriver*) echo cgroupfs;;\n\
-                  *json*) echo '{\"Driver\":\"overlay2\",\"ServerVersion\":\"18.06.1\"}';;\n\
-                  *version*) echo 18.06.1;;\n*) echo ok;;\nesac";
+fn stand_ins(kubelet: &str) -> [(&'static str, String); 3] {
     [
         ("kubelet", format!("echo \"Kubernetes {kubelet}\"")),
-        ("docker", docker.to_owned()),
         ("crictl", "exit 0".to_owned()),
         ("systemctl", "exit 0".to_owned()),
     ]

@@ -6,8 +6,10 @@ use kubeadm_config::address;
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::{self, Source};
 use kubeadm_engine::join::{JoinSpec, Settings};
+use kubeadm_engine::kubelet::speaks_to_docker;
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::join::JOIN;
+use kubeadm_engine::ports::DOCKERSHIM;
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_pki::inventory::CERTIFICATES;
 
@@ -144,6 +146,9 @@ fn complete(
     }
     let mut options = resolve::options(Needs { version: false, runtime: true });
     options.needs_discovery = needs_discovery;
+    if session.block_on(speaks_to_docker(&*session.fx.runtimes, &*session.fx.system)) {
+        options.known_socket = DOCKERSHIM.into();
+    }
     options.node_name = flags.given("node-name").then(|| flags.text("node-name")).filter(|n| !n.is_empty());
     let is_file = |path: &str| session.fx.files.exists(Path::new(path));
     let mut host = session;

@@ -175,6 +175,25 @@ fn reset_and_upgrade_have_their_rules() {
     );
 }
 
+/// Kubelets of old are told of their runtime's socket by its path.
+#[test]
+fn reset_takes_the_kubelets_socket_without_a_word() {
+    let containerd = "unix:///run/containerd/containerd.sock";
+    for (known, expected) in [
+        ("/run/containerd/containerd.sock", containerd),
+        (containerd, containerd),
+        // Docker's has no other form.
+        ("/var/run/dockershim.sock", "/var/run/dockershim.sock"),
+    ] {
+        let mut options = options("v1.37.2");
+        options.known_socket = known.into();
+        let mut notices = Vec::new();
+        let reset = load::reset_from_flags(Default::default(), &options, &mut host(), &mut notices).unwrap();
+        assert_eq!(reset.config.cri_socket, expected);
+        assert_eq!(notices, []);
+    }
+}
+
 #[test]
 fn long_lives_and_site_local_ranges_are_warned_of() {
     let text = document(

@@ -15,7 +15,7 @@ use super::{PhaseError, mark_control_plane};
 use crate::manifests::Component;
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, ServiceVerb, Step};
-use crate::ports::{NewFile, View};
+use crate::ports::{CgroupDriver, NewFile, View, is_dockershim};
 use crate::spec::{InitSpec, KUBELET};
 use crate::static_pods;
 
@@ -185,15 +185,18 @@ async fn env(
 ) -> NewFile {
     let facts = &spec.release.kubelet;
     let node = &spec.init.node_registration;
-    let docker = node.cri_socket == DOCKER_SOCKET;
+    let docker = is_dockershim(&node.cri_socket);
     let extra = &node.kubelet_extra_args;
     let mut defaults: Map<String, Value> = Map::new();
     let mut set = |name: &str, value: String| defaults.insert(name.into(), value.into());
     for flag in &facts.env_flags {
         match flag {
-            EnvFlag::CgroupDriverOfDocker if docker => match docker_cgroup_driver(view).await {
-                Ok(driver) => {
-                    set("cgroup-driver", driver);
+            EnvFlag::CgroupDriverOfDocker if docker => match view.runtime.cgroup_driver().await {
+                Ok(CgroupDriver::Systemd) => {
+                    set("cgroup-driver", "systemd".into());
+                }
+                Ok(CgroupDriver::Cgroupfs) => {
+                    set("cgroup-driver", "cgroupfs".into());
                 }
                 Err(reason) => steps.push(Step::warn(format!("cannot automatically assign a '--cgroup-driver' value when starting the Kubelet: {reason}"))),
             },
@@ -261,18 +264,4 @@ async fn env(
         EnvQuoting::Quoted => format!("KUBELET_KUBEADM_ARGS={joined:?}\n"),
     };
     NewFile { path: env_file(), content: content.into_bytes(), mode: 0o644, secret: false }
-}
-
-/// The socket that stood for Docker up to 1.23. cmd/kubeadm/app/apis/kubeadm/v1beta1/defaults_unix.go, 1.13.
-const DOCKER_SOCKET: &str = "/var/run/dockershim.sock";
-
-async fn docker_cgroup_driver(view: View<'_>) -> Result<String, String> {
-    let output = view.system.output("docker", &["info"]).await.map_err(|e| e.to_string())?;
-    let text = format!("{}\n{}", output.stdout, output.stderr);
-    let driver = text.lines().find_map(|l| l.trim().strip_prefix("Cgroup Driver:")).map(str::trim);
-    match driver {
-        Some(driver @ ("cgroupfs" | "systemd")) => Ok(driver.into()),
-        Some(other) => Err(format!("unknown cgroup driver {other:?} in the output of `docker info`")),
-        None => Err("cgroup driver is not defined in the output of `docker info`".into()),
-    }
 }

@@ -1,10 +1,11 @@
-//! The container runtime, over CRI.
+//! The container runtime, over CRI, or Docker itself where the kubelet does CRI for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+pub use kubeadm_release::facts::kubelet::{DOCKERSHIM, is_dockershim};
 
 /// Why a call to the container runtime failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum RuntimeError {
     /// The runtime answered with an error.
     #[error("{call}: {message}")]
     Failed {
-        /// The CRI method.
+        /// The CRI method, or the command of Docker's that does the same.
         call: &'static str,
         /// The runtime's words.
         message: String,
@@ -55,6 +56,17 @@ pub struct RuntimeStatus {
     pub conditions: Vec<RuntimeCondition>,
     /// The pause image of its configuration, where it tells.
     pub sandbox_image: Option<String>,
+    /// What Docker is like, if it is Docker.
+    pub docker: Option<DockerEngine>,
+}
+
+/// What Docker is like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerEngine {
+    /// Its version.
+    pub version: String,
+    /// How it keeps layers: `overlay2` …
+    pub graph_driver: String,
 }
 
 /// The cgroup driver a runtime is configured with.
@@ -119,14 +131,14 @@ pub struct PodSandbox {
     pub namespace: String,
 }
 
-/// Reads the container runtime over CRI. Connects on first use.
+/// Reads the container runtime. Connects on first use.
 #[async_trait]
 pub trait Runtime: Send + Sync {
     /// The socket this speaks to.
     fn socket(&self) -> &str;
     /// Asks for the runtime's status.
     async fn status(&self) -> Result<RuntimeStatus, RuntimeError>;
-    /// The cgroup driver, by the CRI method RuntimeConfig (KEP-4033).
+    /// The cgroup driver: by the CRI method RuntimeConfig (KEP-4033), or what `docker info` tells.
     async fn cgroup_driver(&self) -> Result<CgroupDriver, RuntimeError>;
     /// Whether an image is present.
     async fn image_present(&self, image: &str) -> Result<bool, RuntimeError>;
@@ -157,6 +169,6 @@ pub trait Runtimes: Send + Sync {
     fn reader(&self, socket: &str) -> Arc<dyn Runtime>;
     /// A client that also writes.
     fn writer(&self, socket: &str) -> Arc<dyn WriteRuntime>;
-    /// Whether something that speaks CRI answers at the socket.
+    /// Whether the runtime answers that the socket stands for.
     fn answers(&self, socket: &str) -> bool;
 }

@@ -9,7 +9,7 @@ use kubeadm_release::facts::preflight::{Check as Fact, Program};
 use super::own::{BOOTSTRAP_CONF, Own};
 use super::{Outcome, etcd, kubelet, machine, network, paths, runtime, system};
 use crate::manifests::{apiserver_port, served_port};
-use crate::ports::View;
+use crate::ports::{View, is_dockershim};
 use crate::spec::{InitSpec, MANIFESTS};
 
 const BRIDGE_IPV4: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
@@ -39,7 +39,7 @@ enum Kind {
     Proxy(String),
     ProxyCidr(String),
     Cri,
-    DockerRuns,
+    NoDockershim,
     DockerService,
     RuntimeConfig,
     SwitchedOn(&'static str),
@@ -90,7 +90,7 @@ impl Check {
             Kind::Proxy(host) => network::proxy(host, view),
             Kind::ProxyCidr(cidr) => network::proxy_cidr(cidr, view),
             Kind::Cri => runtime::cri(view).await,
-            Kind::DockerRuns => runtime::docker_running(view).await,
+            Kind::NoDockershim => runtime::no_dockershim(spec),
             Kind::DockerService => machine::docker_service(view).await,
             Kind::RuntimeConfig => runtime::runtime_config(view).await,
             Kind::SwitchedOn(path) => paths::switched_on(view, path),
@@ -228,7 +228,7 @@ fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
                 .map(|cidr| Check::new("HTTPProxyCIDR", Kind::ProxyCidr(cidr.to_owned())))
                 .collect()
         }
-        Fact::Cri if docker(spec) => one("CRI", Kind::DockerRuns),
+        Fact::Cri if docker(spec) && facts.docker.is_none() => one("CRI", Kind::NoDockershim),
         Fact::Cri => one("CRI", Kind::Cri),
         Fact::ContainerRuntimeVersion => one("ContainerRuntimeVersion", Kind::RuntimeConfig),
         Fact::DockerService if docker(spec) => one("Service-Docker", Kind::DockerService),
@@ -289,9 +289,9 @@ fn local_etcd(spec: &InitSpec) -> Vec<Check> {
     checks
 }
 
-/// Whether the runtime is Docker, known by its socket. cmd/kubeadm/app/util/runtime/runtime.go, 1.13.
+/// Whether the runtime is Docker.
 pub(super) fn docker(spec: &InitSpec) -> bool {
-    spec.init.node_registration.cri_socket == "/var/run/dockershim.sock"
+    is_dockershim(&spec.init.node_registration.cri_socket)
 }
 
 /// A kernel switch whose file must begin with `1`.

@@ -1,9 +1,10 @@
 //! Checks of the kubelet and of versions.
 
-use kubeadm_release::{Version, skew};
+use kubeadm_release::skew;
 
 use super::Outcome;
 use super::machine::NO_INIT_SYSTEM;
+use crate::kubelet::installed;
 use crate::ports::View;
 use crate::spec::InitSpec;
 
@@ -18,25 +19,8 @@ pub(super) fn kubernetes_version(spec: &InitSpec) -> Outcome {
     ))
 }
 
-/// Asks the kubelet for its version. cmd/kubeadm/app/preflight/utils.go: GetKubeletVersion.
-pub(super) async fn installed(view: View<'_>) -> Result<Version, String> {
-    let output = view
-        .system
-        .output("kubelet", &["--version"])
-        .await
-        .map_err(|e| format!("cannot execute 'kubelet --version': {}", e.reason))?;
-    if output.code != Some(0) {
-        let code = output.code.map_or("a signal".into(), |c| format!("exit status {c}"));
-        return Err(format!("cannot execute 'kubelet --version': {code}: {}", output.stderr.trim()));
-    }
-    let text = output.stdout.trim();
-    text.strip_prefix("Kubernetes ")
-        .and_then(|v| v.trim().parse().ok())
-        .ok_or_else(|| format!("Unable to parse output from Kubelet: {text:?}"))
-}
-
 pub(super) async fn version(spec: &InitSpec, view: View<'_>) -> Outcome {
-    match installed(view).await {
+    match installed(view.system).await {
         Err(error) => Outcome::error(format!("couldn't get kubelet version: {error}")),
         Ok(kubelet) => match skew::kubelet_allowed(&kubelet, &spec.version) {
             Ok(()) => Outcome::good(),

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use crate::ports::{RuntimeError, View};
+use crate::spec::InitSpec;
 
 /// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeCheck.
 pub(super) async fn cri(view: View<'_>) -> Outcome {
@@ -32,15 +33,10 @@ pub(super) async fn runtime_config(view: View<'_>) -> Outcome {
     }
 }
 
-/// With the runtime of old. cmd/kubeadm/app/util/runtime/runtime.go, 1.13.
-pub(super) async fn docker_running(view: View<'_>) -> Outcome {
-    match view.system.output("docker", &["info"]).await {
-        Ok(output) if output.code == Some(0) => Outcome::good(),
-        Ok(output) => Outcome::error(format!(
-            "container runtime is not running: output: {}, error: exit status {}",
-            output.stderr.trim(),
-            output.code.unwrap_or(-1)
-        )),
-        Err(error) => Outcome::error(format!("container runtime is not running: {error}")),
-    }
+/// Docker, with a kubelet that no longer speaks to it (KEP-2221).
+pub(super) fn no_dockershim(spec: &InitSpec) -> Outcome {
+    Outcome::error(format!(
+        "the kubelet of {} does not speak to Docker: name the socket of a container runtime with --cri-socket (or nodeRegistration.criSocket), such as that of cri-dockerd, unix:///var/run/cri-dockerd.sock",
+        spec.version
+    ))
 }

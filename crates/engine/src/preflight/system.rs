@@ -12,8 +12,9 @@ use kubeadm_release::{Version, skew};
 use regex_lite::Regex;
 use serde_json::Value;
 
-use super::{Outcome, checks, kubelet};
-use crate::ports::{FileKind, View};
+use super::{Outcome, checks};
+use crate::kubelet::installed;
+use crate::ports::{DockerEngine, FileKind, View};
 use crate::spec::InitSpec;
 
 const HEADING: &str =
@@ -32,7 +33,7 @@ pub(super) async fn verify(spec: &InitSpec, view: View<'_>) -> Outcome {
         ),
         Some(mount) => {
             if let Some(severity) = facts.cgroups.v1.filter(|_| !mount.v2) {
-                match kubelet::installed(view).await {
+                match installed(view.system).await {
                     Err(error) => findings.error(format!("couldn't get kubelet version: {error}")),
                     Ok(version) => findings.cgroups_v1(severity, spec, &version),
                 }
@@ -187,14 +188,13 @@ impl Findings {
 
     /// cmd/kubeadm/app/util/system/docker_validator.go, 1.13.
     async fn docker(&mut self, facts: &Docker, view: View<'_>) {
-        let answer =
-            view.system.output("docker", &["info", "--format", "{{.ServerVersion}} {{.Driver}}"]).await;
-        let text = match answer {
-            Ok(output) if output.code == Some(0) => output.stdout,
-            Ok(output) => return self.error(format!("failed to get docker info: {}", output.stderr.trim())),
+        let status = match view.runtime.status().await {
+            Ok(status) => status,
             Err(error) => return self.error(format!("failed to get docker info: {error}")),
         };
-        let (version, driver) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let Some(DockerEngine { version, graph_driver }) = &status.docker else {
+            return self.error("failed to get docker info: the container runtime is not Docker".into());
+        };
         if !matches_any(facts.versions, version) {
             self.note("DOCKER_VERSION", version);
             // By its form, a release of the numbering by year and month.
@@ -207,9 +207,9 @@ impl Findings {
                 self.error(format!("unsupported docker version: {version}"))
             };
         }
-        if !facts.graph_drivers.contains(&driver) {
-            self.note("DOCKER_GRAPH_DRIVER", driver);
-            self.error(format!("unsupported graph driver: {driver}"));
+        if !facts.graph_drivers.contains(&graph_driver.as_str()) {
+            self.note("DOCKER_GRAPH_DRIVER", graph_driver);
+            self.error(format!("unsupported graph driver: {graph_driver}"));
         }
     }
 }

@@ -6,7 +6,9 @@ mod system;
 use futures::executor::block_on;
 use kubeadm_config::types::Arg;
 use kubeadm_engine::plan::Line;
-use kubeadm_engine::ports::{ListenError, RuntimeCondition, RuntimeError, RuntimeStatus, ServiceState};
+use kubeadm_engine::ports::{
+    DockerEngine, ListenError, RuntimeCondition, RuntimeError, RuntimeStatus, ServiceState,
+};
 use kubeadm_engine::preflight::{self, Check, Outcome, Report, checks};
 use kubeadm_engine::spec::{Ignored, InitSpec};
 use kubeadm_testkit::{MemoryHost, MemoryRuntime, Service};
@@ -415,7 +417,7 @@ fn the_runtime_must_answer_and_be_ready() {
         reason: "Starting".into(),
         message: "not yet".into(),
     };
-    runtime.set(|r| r.status = Ok(RuntimeStatus { conditions: vec![condition], sandbox_image: None }));
+    runtime.set(|r| r.status = Ok(RuntimeStatus { conditions: vec![condition], ..RuntimeStatus::default() }));
     wrong(
         &check(&host, &spec, "CRI"),
         "container runtime condition \"RuntimeReady\" is not true. reason: Starting, message: not yet",
@@ -451,7 +453,12 @@ fn docker_of_old() {
     let host = host(OLD);
     let mut spec = wish::init(OLD, "");
     spec.init.node_registration.cri_socket = "/var/run/dockershim.sock".into();
-    host.machine.set(|state| state.say("docker", "18.06.3-ce overlay2\n"));
+    let engine = |version: &str, graph_driver: &str| {
+        let docker = DockerEngine { version: version.into(), graph_driver: graph_driver.into() };
+        let status = RuntimeStatus { docker: Some(docker), ..RuntimeStatus::default() };
+        host.runtimes.runtime.set(|state| state.status = Ok(status));
+    };
+    engine("18.06.3-ce", "overlay2");
     good(&check(&host, &spec, "CRI"));
     good(&check(&host, &spec, "SystemVerification"));
     doubtful(&check(&host, &spec, "Service-Docker"), "docker service does not exist");
@@ -464,22 +471,29 @@ fn docker_of_old() {
     );
     wrong(&outcome, "docker service is not active, please run 'systemctl start docker.service'");
 
-    host.machine.set(|state| state.say("docker", "20.10.7 overlay2\n"));
+    engine("20.10.7", "overlay2");
     doubtful(
         &check(&host, &spec, "SystemVerification"),
         "this Docker version is not on the list of validated versions: 20.10.7. Latest validated version: 18.06",
     );
-    host.machine.set(|state| state.say("docker", "18.06.0-ce vfs\n"));
+    engine("18.06.0-ce", "vfs");
     wrong(&check(&host, &spec, "SystemVerification"), "unsupported graph driver: vfs");
-    host.machine.set(|state| state.say("docker", "1.9.1 overlay2\n"));
+    engine("1.9.1", "overlay2");
     wrong(&check(&host, &spec, "SystemVerification"), "unsupported docker version: 1.9.1");
-    host.machine.set(|state| state.fail("docker", "Cannot connect to the Docker daemon\n"));
-    let text = "failed to get docker info: Cannot connect to the Docker daemon";
-    wrong(&check(&host, &spec, "SystemVerification"), text);
-    wrong(
-        &check(&host, &spec, "CRI"),
-        "container runtime is not running: output: Cannot connect to the Docker daemon, error: exit status 1",
-    );
+    host.runtimes.runtime.set(|state| state.status = Err(MemoryRuntime::unreachable()));
+    let text =
+        "could not connect to the container runtime at \"unix:///run/memory.sock\": connection refused";
+    wrong(&check(&host, &spec, "SystemVerification"), &format!("failed to get docker info: {text}"));
+    wrong(&check(&host, &spec, "CRI"), text);
+}
+
+#[test]
+fn docker_without_a_dockershim() {
+    let host = host(NEW);
+    let mut spec = wish::init(NEW, "");
+    spec.init.node_registration.cri_socket = "unix:///var/run/dockershim.sock".into();
+    let outcome = check(&host, &spec, "CRI");
+    assert!(outcome.errors[0].contains("does not speak to Docker"), "{:?}", outcome.errors);
 }
 
 // --- kubelet --------------------------------------------------------------------------------------------------

@@ -252,6 +252,21 @@ fn the_users_of_a_rootless_control_plane_go() {
     }
 }
 
+/// A kubelet on Docker keeps something of its own.
+#[test]
+fn what_dockershim_remembers_goes_with_docker_only() {
+    const SANDBOX: &str = "/var/lib/dockershim/sandbox/1";
+    for (socket, stays) in [("unix:///run/memory.sock", true), ("unix:///var/run/dockershim.sock", false)] {
+        let host = control_plane(&MEMBERS[..1]);
+        host.files.put(SANDBOX, "{}", 0o600);
+        let mut spec = wish::reset(VERSION, false);
+        spec.config.cri_socket = socket.into();
+        block_on(run::run(RESET, &Selection::Skip(Vec::new()), &spec, &spec.context(), &host.effects()))
+            .unwrap();
+        assert_eq!(host.files.text(SANDBOX).is_some(), stays, "{socket}");
+    }
+}
+
 /// What a dry run says.
 fn dry(host: &MemoryHost) -> Vec<String> {
     let spec = wish::reset(VERSION, true);

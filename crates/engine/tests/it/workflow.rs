@@ -7,15 +7,17 @@ use std::time::Duration;
 use futures::executor::block_on;
 use kubeadm_engine::diagnose::Finding;
 use kubeadm_engine::dryrun;
+use kubeadm_engine::kubelet::{runtime_socket, speaks_to_docker};
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::{INIT, PhaseError};
 use kubeadm_engine::ports::{
-    Access, ApiError, Clock, Container, ContainerState, Effects, FileKind, Files, ServiceState, WriteApi,
+    Access, ApiError, CgroupDriver, Clock, Container, ContainerState, DOCKERSHIM, Effects, FileKind, Files,
+    RuntimeError, ServiceState, WriteApi,
 };
 use kubeadm_engine::resource::{CONFIG_MAPS, SECRETS};
 use kubeadm_engine::run::{self, ActionError, RunError};
-use kubeadm_engine::spec::{InitSpec, Layout};
-use kubeadm_testkit::{Entry, MemoryHost};
+use kubeadm_engine::spec::{Ignored, InitSpec, Layout};
+use kubeadm_testkit::{Entry, MemoryHost, MemoryRuntime};
 use serde_json::{Value, json};
 
 use crate::wish;
@@ -191,6 +193,52 @@ fn init_leaves_what_the_original_leaves() {
         let said = host.output.said().join("\n");
         assert!(said.contains("Your Kubernetes control-plane has initialized successfully!"));
         assert!(said.contains("kubeadm join 192.0.2.10:6443 --token abcdef.0123456789abcdef"));
+    }
+}
+
+/// With Docker, which is the default up to 1.23, the kubelet is told of no socket, and a reset finds Docker again.
+#[test]
+fn the_kubelet_is_told_of_docker() {
+    const FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
+    let flags = |version: &str, driver: Result<CgroupDriver, RuntimeError>| {
+        let (host, mut spec) = (host(version), wish::init(version, ""));
+        spec.init.node_registration.cri_socket = DOCKERSHIM.into();
+        // SystemVerification asks for more than is in memory.
+        spec.ignored = Ignored(["systemverification".to_owned()].into());
+        host.runtimes.runtime.set(|runtime| runtime.cgroup_driver = driver);
+        init(&host, &spec).unwrap();
+        let text = host.files.text(FLAGS).unwrap();
+        (text, runtime_socket(&*host.files), host.output.warned().join("\n"))
+    };
+    let cni = "--cni-bin-dir=/opt/cni/bin --cni-conf-dir=/etc/cni/net.d";
+    let pause = "--pod-infra-container-image=k8s.gcr.io/pause:3.1";
+    let docker = Some(DOCKERSHIM.to_owned());
+    for (version, driver, expected) in [
+        ("v1.11.10", CgroupDriver::Cgroupfs, format!("--cgroup-driver=cgroupfs {cni} --network-plugin=cni")),
+        ("v1.12.10", CgroupDriver::Systemd, "--cgroup-driver=systemd --network-plugin=cni".into()),
+        (OLD, CgroupDriver::Cgroupfs, format!("--cgroup-driver=cgroupfs --network-plugin=cni {pause}")),
+    ] {
+        let (text, socket, _) = flags(version, Ok(driver));
+        assert_eq!(text, format!("KUBELET_KUBEADM_ARGS={expected}\n"), "{version}");
+        assert_eq!(socket, docker, "{version}");
+    }
+    let silent =
+        RuntimeError::Failed { call: "docker info", message: "unknown cgroup driver \"none\"".into() };
+    let (text, _, warned) = flags(OLD, Err(silent));
+    assert_eq!(text, format!("KUBELET_KUBEADM_ARGS=--network-plugin=cni {pause}\n"));
+    let wanted = "cannot automatically assign a '--cgroup-driver' value when starting the Kubelet: docker info: unknown";
+    assert!(warned.contains(wanted), "{warned}");
+}
+
+/// A node that is to join says by its kubelet whether Docker, where it answers, is its runtime.
+#[test]
+fn a_kubelet_of_old_speaks_to_docker() {
+    for (version, expected) in [(OLD, true), (NEW, false)] {
+        let host = host(version);
+        let speaks = |host: &MemoryHost| block_on(speaks_to_docker(&*host.runtimes, &*host.machine));
+        assert_eq!(speaks(&host), expected, "{version}");
+        host.runtimes.runtime.set(|runtime| runtime.status = Err(MemoryRuntime::unreachable()));
+        assert!(!speaks(&host), "{version}, without Docker");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The CRI client against a runtime on a unix socket.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -239,7 +239,7 @@ fn start(dir: &Path, old: bool, modern: bool) -> String {
 async fn a_runtime_of_today() {
     let dir = tempfile::tempdir().unwrap();
     let socket = start(dir.path(), false, true);
-    let runtimes = HostRuntimes::default();
+    let runtimes = HostRuntimes::new(&BTreeMap::new());
     assert!(runtimes.answers(&socket));
     let runtime = runtimes.writer(&socket);
     assert_eq!(runtime.socket(), socket);
@@ -263,7 +263,7 @@ async fn a_runtime_of_today() {
 async fn containers_and_their_logs() {
     let dir = tempfile::tempdir().unwrap();
     let socket = start(dir.path(), false, true);
-    let runtime = HostRuntimes::default().reader(&socket);
+    let runtime = HostRuntimes::new(&BTreeMap::new()).reader(&socket);
     let containers = runtime.containers().await.unwrap();
     let ids: Vec<_> = containers.iter().map(|c| c.id.as_str()).collect();
     assert_eq!(ids, ["new", "old"], "newest first, without the one that vanished");
@@ -288,7 +288,7 @@ async fn containers_and_their_logs() {
 async fn containers_are_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let socket = start(dir.path(), false, true);
-    let runtime = HostRuntimes::default().writer(&socket);
+    let runtime = HostRuntimes::new(&BTreeMap::new()).writer(&socket);
     let grace = std::time::Duration::from_secs(30);
     runtime.stop_container("new", grace).await.unwrap();
     runtime.stop_container("gone", grace).await.unwrap();
@@ -300,7 +300,7 @@ async fn containers_are_stopped() {
 async fn pods_are_listed_and_removed() {
     let dir = tempfile::tempdir().unwrap();
     let socket = start(dir.path(), false, true);
-    let runtime = HostRuntimes::default().writer(&socket);
+    let runtime = HostRuntimes::new(&BTreeMap::new()).writer(&socket);
     let pods = runtime.pod_sandboxes().await.unwrap();
     let wanted =
         PodSandbox { id: "sandbox".into(), pod: "etcd-node".into(), namespace: "kube-system".into() };
@@ -318,7 +318,7 @@ async fn pods_are_listed_and_removed() {
 async fn a_runtime_of_2018() {
     let dir = tempfile::tempdir().unwrap();
     let socket = start(dir.path(), true, false);
-    let runtime = HostRuntimes::default().writer(&socket);
+    let runtime = HostRuntimes::new(&BTreeMap::new()).writer(&socket);
     assert!(runtime.status().await.is_ok());
     runtime.pull("good:1").await.unwrap();
     let error = runtime.cgroup_driver().await.unwrap_err();
@@ -327,7 +327,7 @@ async fn a_runtime_of_2018() {
 
 #[tokio::test]
 async fn sockets_that_do_not_answer() {
-    let runtimes = HostRuntimes::default();
+    let runtimes = HostRuntimes::new(&BTreeMap::new());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("none.sock");
     let socket = format!("unix://{}", path.display());

@@ -61,6 +61,15 @@ pub enum CgroupDriver {
     Systemd,
 }
 
+/// The socket that stands for Docker. Kubelets up to 1.23 speak to Docker themselves, and serve this socket while they
+/// run. app/constants/constants.go DefaultDockerCRISocket, v1.13.
+pub const DOCKERSHIM: &str = "/var/run/dockershim.sock";
+
+/// Whether a socket, as a path or as a URL, stands for Docker.
+pub fn is_dockershim(socket: &str) -> bool {
+    socket.strip_prefix("unix://").unwrap_or(socket) == DOCKERSHIM
+}
+
 /// Which runtime sockets are known when none is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuntimeSockets {
@@ -180,7 +189,7 @@ const FINALIZE: Column<bool> = Column(&[
 
 const SOCKETS: Column<RuntimeSockets> = Column(&[
     // app/apis/kubeadm/v1alpha2/defaults.go DefaultCRISocket, v1.11 to v1.13: nothing is looked for
-    (0, RuntimeSockets { default: "/var/run/dockershim.sock", known: &[], url: false }),
+    (0, RuntimeSockets { default: DOCKERSHIM, known: &[], url: false }),
     // app/constants/constants_unix.go, v1.24
     (
         24,

@@ -9,7 +9,7 @@ use super::stop_kubelet;
 use crate::mounts;
 use crate::phases::PhaseError;
 use crate::plan::{Action, Step};
-use crate::ports::View;
+use crate::ports::{View, is_dockershim};
 use crate::reset::ResetSpec;
 use crate::spec::{KUBELET, KUBERNETES, MANIFESTS};
 use crate::static_pods;
@@ -23,6 +23,9 @@ const KUBECONFIGS: [&str; 6] = [
     "controller-manager.conf",
     "scheduler.conf",
 ];
+
+/// What the kubelet keeps of its sandboxes with Docker: a later one would look for them. cmd/kubeadm/app/cmd/reset.go, 1.13.
+const DOCKERSHIM_STATE: &str = "/var/lib/dockershim";
 
 /// Plans the phase. The cluster, if it can be asked, tells where its certificates lie; else the node's manifests do.
 pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
@@ -60,6 +63,9 @@ pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec
         let mut folders = vec![PathBuf::from(MANIFESTS), kubelet.to_owned(), pki.clone()];
         if spec.config.cleanup_tmp_dir {
             folders.push(Path::new(KUBERNETES).join("tmp"));
+        }
+        if is_dockershim(&spec.config.cri_socket) {
+            folders.push(DOCKERSHIM_STATE.into());
         }
         let list =
             |paths: &[PathBuf]| paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" ");
