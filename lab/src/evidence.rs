@@ -11,6 +11,10 @@ const COLLECTED: &[(&str, &str)] = &[
     ("containerd.log", "journalctl --no-pager -u containerd"),
     ("units.txt", "systemctl --no-pager status kubelet containerd"),
     ("containers.txt", "ctr -n k8s.io containers ls; ctr -n k8s.io tasks ls; ctr -n k8s.io images ls -q"),
+    (
+        "docker.txt",
+        "! command -v docker || { docker ps -a; docker images; journalctl --no-pager -u docker; }",
+    ),
     ("manifests.txt", "head -n 300 /etc/kubernetes/manifests/*"),
     (
         "etc-kubernetes.txt",

@@ -10,6 +10,7 @@ pub mod balancer;
 pub mod cluster;
 pub mod command;
 pub mod components;
+mod docker;
 pub mod error;
 pub mod evidence;
 mod gomod;

@@ -1,8 +1,8 @@
 //! Test nodes: systemd-nspawn machines with systemd, containerd and a kubelet, on a bridge of their own.
 //!
-//! A node's root is an overlay over one shared file system. /var/lib/containerd, kubelet and etcd are real folders
-//! bound into it, because an overlay does not stack on an overlay. Everything a node has lies in its folder, so a node
-//! left over by a crash is removed by its name alone.
+//! A node's root is an overlay over one shared file system. /var/lib/containerd, docker, kubelet and etcd are real
+//! folders bound into it, because an overlay does not stack on an overlay. Everything a node has lies in its folder, so
+//! a node left over by a crash is removed by its name alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -221,7 +221,7 @@ fn allow_watches() -> Result<()> {
 }
 
 /// Folders below /var/lib that a node has for itself.
-const BOUND: &[&str] = &["containerd", "kubelet", "etcd"];
+const BOUND: &[&str] = &["containerd", "docker", "kubelet", "etcd"];
 
 fn enter(leader: u32, limit: Duration) -> Run {
     Run::limited(limit, "nsenter")

@@ -12,7 +12,7 @@ use crate::kubeadm::Kubeadm;
 use crate::kubectl::{Kubectl, Shape};
 use crate::node::{self, Node};
 use crate::releases::{self, Release};
-use crate::{Lab, Result, cluster, evidence, progress};
+use crate::{Lab, Result, cluster, docker, evidence, progress};
 
 /// One scenario.
 #[derive(Debug)]
@@ -90,6 +90,14 @@ impl Context<'_> {
             self.nodes.borrow_mut().push(Claim::on(self.lab, name)?);
         }
         cluster::start_node(self.lab, name, self.release, kubeadm, &self.images)
+    }
+
+    /// Starts a node whose kubelet speaks to Docker, which has the release's images.
+    pub fn docker_node(&self, name: &str) -> Result<Node> {
+        let node = self.node(name)?;
+        docker::install(self.lab, &node, &self.images)?;
+        self.configure(&node, "/run/containerd/containerd.sock", "/var/run/dockershim.sock")?;
+        Ok(node)
     }
 
     /// Removes a node before the scenario's end, to spare the machine.

@@ -2,6 +2,7 @@
 
 mod checks;
 mod control_planes;
+mod docker;
 mod dry_run;
 mod etcd;
 mod expired;
@@ -56,6 +57,7 @@ pub const ALL: &[&Scenario] = &[
     &variants::ROOTLESS,
     &variants::ROOTFS,
     &variants::PULL,
+    &docker::SCENARIO,
     &upgrade::UNDER_LOAD,
     &upgrade::BROKEN,
     &upgrade::EXTERNAL_CA,
