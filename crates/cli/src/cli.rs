@@ -4,6 +4,8 @@
 //! The part below `init phase` is made from the engine's phase tree, so a phase is named in one place only.
 //! A command that does not exist yet is absent.
 
+mod alpha;
+
 use std::fmt::Write as _;
 
 use kubeadm_engine::phase::Phase;
@@ -97,6 +99,10 @@ pub enum Verb {
     TokenDelete,
     /// `config print …`
     ConfigPrint(Defaults),
+    /// `config print-default`
+    PrintDefault,
+    /// `config view`
+    ConfigView,
     /// `config validate`
     ConfigValidate,
     /// `config migrate`
@@ -115,6 +121,12 @@ pub enum Verb {
     Renew(Renewed),
     /// `kubeconfig user`
     KubeconfigUser,
+    /// `alpha selfhosting pivot`
+    Pivot,
+    /// `alpha phase selfhosting convert-from-staticpods`
+    ConvertFromStaticPods,
+    /// `alpha kubelet config enable-dynamic`
+    EnableDynamicKubelet,
 }
 
 /// What `certs renew` renews.
@@ -214,6 +226,8 @@ pub fn tree() -> Node {
         'kubeadm join' command that init printed on every other machine.\n"
         .into();
     root.children = vec![
+        alpha::alpha(),
+        alpha::phase(),
         Node {
             usage: "[bash|zsh|fish]",
             args: Args::Any,
@@ -325,14 +339,15 @@ fn config() -> Node {
                 "Read an older version of the kubeadm configuration API types from a file, and output the similar config object for the newer version",
                 Verb::ConfigMigrate,
             )
-            .flags(&["allow-experimental-api", "new-config", "old-config"]),
+            .flags(&["allow-experimental-api", "kubernetes-version", "new-config", "old-config"]),
             Node::group(
                 "print",
                 "Print configuration",
                 vec![
                     print("init-defaults", "Print default init configuration, that can be used for 'kubeadm init'", Defaults::Init)
-                        .flags(&["component-configs"]),
-                    print("join-defaults", "Print default join configuration, that can be used for 'kubeadm join'", Defaults::Join),
+                        .flags(&["component-configs", "kubernetes-version"]),
+                    print("join-defaults", "Print default join configuration, that can be used for 'kubeadm join'", Defaults::Join)
+                        .flags(&["kubernetes-version"]),
                     print("reset-defaults", "Print default reset configuration, that can be used for 'kubeadm reset'", Defaults::Reset),
                     print(
                         "upgrade-defaults",
@@ -343,6 +358,8 @@ fn config() -> Node {
             ),
             Node::new("validate", "Read a file containing the kubeadm configuration API and report any errors", Verb::ConfigValidate)
                 .flags(&["allow-deprecated-api", "allow-experimental-api", "config"]),
+            alpha::print_default(),
+            alpha::view(),
         ],
     )
     .persistent(&["kubeconfig"])

@@ -105,6 +105,25 @@ pub static USER_TOKEN: Flag = flag(
     "The token that should be used as the authentication mechanism for this kubeconfig, instead of client certificates",
 );
 
+/// Of `config print-default`.
+pub static API_OBJECTS: Flag = flag(
+    "api-objects",
+    Strings,
+    "",
+    "A comma-separated list of the kinds to print; all of the release's if it is not set.",
+);
+/// Of `alpha selfhosting pivot`.
+pub static STORE_CERTS_IN_SECRETS: Flag = Flag {
+    short: Some('s'),
+    ..flag("store-certs-in-secrets", Bool, "", "Keep the certificates of the control plane in Secrets.")
+};
+/// Of `alpha selfhosting pivot`.
+pub static FORCE_PIVOT: Flag =
+    Flag { short: Some('f'), ..flag("force", Bool, "", "Do not ask before going on.") };
+/// Of `alpha kubelet config enable-dynamic`.
+pub static KUBELET_VERSION: Flag =
+    flag("kubelet-version", String, "", "The version of the kubelet; its minor names the ConfigMap.");
+
 /// Every other flag, by name.
 pub static CATALOGUE: &[Flag] = &[
     flag(

@@ -9,11 +9,10 @@ use kubeadm_config::load::{InitConfig, Loaded, Options, Source, init_from_flags,
 use kubeadm_config::types::{BootstrapToken, ClusterConfiguration, Patches};
 use kubeadm_config::{address, validate};
 use kubeadm_engine::phase::{Selection, select};
-use kubeadm_engine::phases::{INIT, external_ca};
+use kubeadm_engine::phases::{INIT, audit, external_ca};
 use kubeadm_engine::ports::{Access, Effects};
 use kubeadm_engine::run::Executor;
 use kubeadm_engine::spec::{ADMIN_CONF, Ignored, InitSpec, KUBERNETES, Layout};
-use kubeadm_engine::unsupported;
 use kubeadm_pki::CertificateKey;
 
 use crate::error::CommandError;
@@ -46,8 +45,8 @@ pub(crate) fn init(flags: &Values, needs: Needs, session: &Session) -> Result<Re
         let skip = reconcile_addons(&mut loaded.config.cluster, skip);
         // What cannot be done is refused before a dry run makes its folder.
         select(INIT, &Selection::Skip(skip.clone()))?;
-        unsupported::check(&loaded.config.cluster)?;
         let spec = complete(flags, loaded, session, &mut notices)?;
+        audit::validate(&spec, &*session.fx.files)?;
         // Looks at the real host even in a dry run.
         external_ca::validate(&spec, Executor::new(&spec.context(), &session.fx).view())?;
         Ok(Resolved { spec, skip })

@@ -15,8 +15,8 @@ use crate::error::{ConfigError, Notice};
 use crate::load::{self, InitConfig, Options, Source};
 use crate::token::BootstrapTokenString;
 use crate::types::{
-    BootstrapToken, BootstrapTokenDiscovery, Discovery, JoinConfiguration, NodeRegistration,
-    ResetConfiguration, SecretText,
+    ApiEndpoint, BootstrapToken, BootstrapTokenDiscovery, Discovery, JoinConfiguration, JoinControlPlane,
+    NodeRegistration, ResetConfiguration, SecretText,
 };
 use crate::write::{self, Components};
 
@@ -99,13 +99,18 @@ fn rewrite(
 
 /// The InitConfiguration and ClusterConfiguration of `config print init-defaults`, to be marshalled, or to default
 /// component configurations from.
-pub fn init_defaults(release: &Release) -> InitConfig {
+pub fn init_defaults(release: &Release, hostname: &str) -> InitConfig {
     let mut config = InitConfig::default();
     config.init.bootstrap_tokens =
         vec![BootstrapToken { token: placeholder_token(), ..BootstrapToken::default() }];
     config.init.local_api_endpoint.advertise_address = "1.2.3.4".into();
-    config.init.node_registration = node("node", release);
-    config.cluster.kubernetes_version = format!("1.{}.0", release.minor);
+    let placeholders = release.config_api.prints_placeholders;
+    config.init.node_registration = node(if placeholders { "node" } else { hostname }, release);
+    if !placeholders {
+        defaults::taints(&mut config.init.node_registration, release);
+    }
+    config.cluster.kubernetes_version =
+        format!("{}1.{}.0", if placeholders { "" } else { "v" }, release.minor);
     defaults::init(&mut config.init);
     defaults::cluster(&mut config.cluster, release);
     config
@@ -113,7 +118,7 @@ pub fn init_defaults(release: &Release) -> InitConfig {
 
 /// The defaulted objects that `--component-configs` asks for, in its order.
 pub fn component_defaults(kinds: &[ComponentKind], release: &Release) -> Vec<Value> {
-    let config = init_defaults(release);
+    let config = init_defaults(release, "");
     let completed = components::complete_for(&config, &[], release, &mut Vec::new());
     let value = |kind: &ComponentKind| match kind {
         ComponentKind::Kubelet => completed.kubelet.value.clone(),
@@ -123,8 +128,8 @@ pub fn component_defaults(kinds: &[ComponentKind], release: &Release) -> Vec<Val
 }
 
 /// The text of `config print init-defaults`; `components` are the objects asked for by `--component-configs`.
-pub fn print_init_defaults(release: &Release, components: &[Value]) -> String {
-    let config = init_defaults(release);
+pub fn print_init_defaults(release: &Release, hostname: &str, components: &[Value]) -> String {
+    let config = init_defaults(release, hostname);
     let mut objects = write::init_and_cluster(&config, release.config_api.written, Components::default());
     objects.extend_from_slice(components);
     write::to_text(&objects)
@@ -132,6 +137,12 @@ pub fn print_init_defaults(release: &Release, components: &[Value]) -> String {
 
 /// The text of `config print join-defaults`.
 pub fn print_join_defaults(release: &Release, hostname: &str, components: &[Value]) -> String {
+    let mut objects = vec![join_defaults(release, hostname, "")];
+    objects.extend_from_slice(components);
+    write::to_text(&objects)
+}
+
+fn join_defaults(release: &Release, hostname: &str, address: &str) -> Value {
     let token = SecretText(placeholder_token().to_string());
     let mut config = JoinConfiguration {
         node_registration: node(hostname, release),
@@ -147,9 +158,58 @@ pub fn print_join_defaults(release: &Release, hostname: &str, components: &[Valu
         ..JoinConfiguration::default()
     };
     defaults::join(&mut config);
-    let mut objects = vec![write::join(&config, release.config_api.written)];
-    objects.extend_from_slice(components);
-    write::to_text(&objects)
+    // Fields of the alpha versions, which say even of a worker where its API server would be.
+    config.cluster_name = "kubernetes".into();
+    if release.config_api.written == Api::V1Alpha3 {
+        let local_api_endpoint =
+            ApiEndpoint { advertise_address: address.into(), bind_port: defaults::BIND_PORT };
+        config.control_plane = Some(JoinControlPlane { local_api_endpoint, ..JoinControlPlane::default() });
+    }
+    let mut object = write::join(&config, release.config_api.written);
+    if let Some(object) = object.as_object_mut() {
+        object.remove("controlPlane");
+    }
+    object
+}
+
+/// The kinds of `config print-default`, in the order of all; those of a group are names of the same object.
+const PRINTED: [&[&str]; 5] = [
+    &["InitConfiguration", "MasterConfiguration"],
+    &["ClusterConfiguration"],
+    &["JoinConfiguration", "NodeConfiguration"],
+    &["KubeProxyConfiguration"],
+    &["KubeletConfiguration"],
+];
+
+/// The text of `config print-default`: the objects of these kinds, or of all, for a host with a name and an address.
+/// cmd/kubeadm/app/cmd/config.go, 1.12.
+///
+/// # Errors
+/// A kind that is none.
+pub fn print_default(
+    kinds: &[String],
+    release: &Release,
+    hostname: &str,
+    address: &str,
+) -> Result<String, ConfigError> {
+    let all: Vec<String> = PRINTED.iter().map(|names| names[0].to_owned()).collect();
+    let mut objects: Vec<Value> = Vec::new();
+    for kind in if kinds.is_empty() { &all } else { kinds } {
+        let known = PRINTED.iter().find(|names| names.contains(&kind.as_str()));
+        let config = init_defaults(release, hostname);
+        let written = write::init_and_cluster(&config, release.config_api.written, Components::default());
+        objects.extend(match known.map(|names| names[0]) {
+            // v1alpha2 has one object for both.
+            Some("ClusterConfiguration") if kinds.is_empty() && written.len() == 1 => None,
+            Some("InitConfiguration") => written.into_iter().next(),
+            Some("ClusterConfiguration") => written.into_iter().next_back(),
+            Some("JoinConfiguration") => Some(join_defaults(release, hostname, address)),
+            Some("KubeProxyConfiguration") => component_defaults(&[ComponentKind::KubeProxy], release).pop(),
+            Some(_) => component_defaults(&[ComponentKind::Kubelet], release).pop(),
+            None => return Err(ConfigError::PrintedKind(kind.clone())),
+        });
+    }
+    Ok(write::to_text(&objects))
 }
 
 /// The text of `config print reset-defaults`.

@@ -4,6 +4,7 @@
 //! and randomness. Sources: `app/apis/kubeadm/v1beta4/defaults.go`, `app/util/config/initconfiguration.go`, v1.37.
 
 use kubeadm_release::Release;
+use kubeadm_release::facts::control_plane::{AUDIT_LOG_DIRECTORY, AUDIT_POLICY, AUDITING};
 use kubeadm_release::facts::kubelet::{DOCKERSHIM, is_dockershim};
 use serde_json::Value;
 
@@ -73,7 +74,10 @@ pub(crate) fn cluster(x: &mut ClusterConfiguration, release: &Release) {
     x.certificate_validity_period.get_or_insert(GoDuration::from_hours(365 * 24));
     x.ca_certificate_validity_period.get_or_insert(GoDuration::from_hours(3650 * 24));
     x.api_server.timeout_for_control_plane.get_or_insert(GoDuration::from_minutes(4));
-    fill(&mut x.audit_policy.log_dir, "/var/log/kubernetes/audit");
+    if release.control_plane.audit_api.is_some() && x.feature_gates.get(AUDITING) == Some(&true) {
+        fill(&mut x.audit_policy.path, AUDIT_POLICY);
+    }
+    fill(&mut x.audit_policy.log_dir, AUDIT_LOG_DIRECTORY);
     x.audit_policy.log_max_age.get_or_insert(2);
     etcd(&mut x.etcd);
     for component in [&mut x.api_server.component, &mut x.controller_manager, &mut x.scheduler] {

@@ -274,6 +274,11 @@ pub enum ConfigError {
     /// An unknown name in `--component-configs`.
     #[error("--component-configs needs to contain some of [KubeProxyConfiguration KubeletConfiguration]")]
     ComponentName,
+    /// An unknown name in `--api-objects`.
+    #[error(
+        "unknown API object {0:?}: expected some of [InitConfiguration ClusterConfiguration JoinConfiguration KubeProxyConfiguration KubeletConfiguration]"
+    )]
+    PrintedKind(String),
 }
 
 /// Upstream splits a file before it looks at YAML, so a bad separator has words of its own.

@@ -44,7 +44,7 @@ pub(crate) fn settle(
             text: format!("useHyperKubeImage: there is no hyperkube image for Kubernetes {version}"),
         });
     }
-    if cluster.dns.kind == DnsKind::KubeDns && !release.addons.coredns.kube_dns {
+    if cluster.dns.kind == DnsKind::KubeDns && release.addons.kube_dns.is_none() {
         return Err(NoCounterpart {
             path: "dns.type",
             text: format!("dns.type: kube-dns is not supported for Kubernetes {version}, use CoreDNS"),

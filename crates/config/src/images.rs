@@ -84,22 +84,26 @@ impl Images<'_> {
 
     /// The images of the DNS add-on.
     pub fn dns(&self) -> Vec<String> {
+        match self.cluster.dns.kind {
+            DnsKind::CoreDns => vec![self.coredns()],
+            DnsKind::KubeDns => self.kube_dns().into(),
+        }
+    }
+
+    /// The image of CoreDNS.
+    pub fn coredns(&self) -> String {
         let dns = &self.cluster.dns;
         let images = &self.release.images;
+        let repository = images.coredns_repository(or(&dns.image_repository, &self.cluster.image_repository));
+        format!("{repository}/coredns:{}", or(&dns.image_tag, images.coredns))
+    }
+
+    /// The images of [`KUBE_DNS`].
+    pub fn kube_dns(&self) -> [String; 3] {
+        let dns = &self.cluster.dns;
         let repository = or(&dns.image_repository, &self.cluster.image_repository);
-        match dns.kind {
-            DnsKind::CoreDns => {
-                let repository = images.coredns_repository(repository);
-                vec![format!("{repository}/coredns:{}", or(&dns.image_tag, images.coredns))]
-            }
-            DnsKind::KubeDns => {
-                let tag = or(&dns.image_tag, images.kube_dns);
-                KUBE_DNS
-                    .iter()
-                    .map(|name| format!("{repository}/{}:{tag}", images.name(name, self.arch)))
-                    .collect()
-            }
-        }
+        let tag = or(&dns.image_tag, self.release.images.kube_dns);
+        KUBE_DNS.map(|name| format!("{repository}/{}:{tag}", self.release.images.name(name, self.arch)))
     }
 }
 

@@ -104,7 +104,7 @@ pub struct Settings {
 impl JoinSpec {
     /// The spec of a loaded configuration.
     pub fn new(join: JoinConfiguration, version: Version, release: Release, settings: Settings) -> Self {
-        let mut config = init_defaults(&release);
+        let mut config = init_defaults(&release, "");
         config.init = init_of(&join);
         let loaded = Loaded { config, version, release, components: Vec::new() };
         // What the defaults have to say is said of the real cluster's, later.

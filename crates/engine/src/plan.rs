@@ -22,6 +22,38 @@ pub enum Line {
     Note(String),
 }
 
+/// A static pod whose work the pods of a DaemonSet take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandOver {
+    /// `kube-apiserver`.
+    pub component: String,
+    /// The manifest of the static pod.
+    pub manifest: PathBuf,
+    /// Its name in the cluster.
+    pub mirror: String,
+    /// The DaemonSet that takes over; its pods have its name as their label `k8s-app`.
+    pub set: String,
+    /// What tells that the component answers.
+    pub health: Option<ComponentHealth>,
+    /// Limit of each wait.
+    pub limit: Duration,
+}
+
+/// What a node is given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NodeMarks {
+    /// Node name.
+    pub name: String,
+    /// Labels, with values.
+    pub labels: Vec<(String, String)>,
+    /// Annotations, with values.
+    pub annotations: Vec<(String, String)>,
+    /// Taints; others that the node has stay.
+    pub taints: Vec<Value>,
+    /// `spec.configSource`: what its kubelet follows.
+    pub config_source: Option<Value>,
+}
+
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -156,16 +188,7 @@ pub enum Action {
         object: Box<Value>,
     },
     /// Gives a node its labels and taints.
-    MarkNode {
-        /// Node name.
-        name: String,
-        /// Labels, with values.
-        labels: Vec<(String, String)>,
-        /// Annotations, with values.
-        annotations: Vec<(String, String)>,
-        /// Taints; others that the node has stay.
-        taints: Vec<Value>,
-    },
+    MarkNode(NodeMarks),
     /// Binds the administrators' group, with `admin.conf` if it may, else with `super-admin.conf`.
     BindAdmin {
         /// The ClusterRoleBinding.
@@ -206,6 +229,8 @@ pub enum Action {
     WaitBootstrap(WaitBootstrap),
     /// Waits until the kubelet and then the control plane answer.
     WaitControlPlane(WaitControlPlane),
+    /// Hands a component over to the pods of a DaemonSet.
+    HandOver(HandOver),
     /// Restarts static pods, one after the other, and waits for each.
     RestartStaticPods(Vec<RestartStaticPod>),
     /// Gives static pods new manifests and waits until they run by them. What does not come up is put back.

@@ -79,6 +79,11 @@ async fn stop_old(
     Ok(since)
 }
 
+/// How long a component may take to end.
+pub(crate) fn grace(component: &str) -> Duration {
+    if component == "kube-apiserver" { API_SERVER_GRACE } else { GRACE }
+}
+
 /// Ends what runs, so that the kubelet makes it anew at once. What has ended by itself, such as a component whose
 /// certificate has expired, would be made anew only after a pause of up to five minutes: the kubelet forgets that with
 /// the pod.
@@ -86,9 +91,8 @@ pub(crate) async fn stop(component: &str, runtime: &dyn WriteRuntime) -> Result<
     let containers = runtime.containers().await?;
     let own: Vec<&Container> = containers.iter().filter(|c| c.name == component).collect();
     let running: Vec<&&Container> = own.iter().filter(|c| c.state == ContainerState::Running).collect();
-    let grace = if component == "kube-apiserver" { API_SERVER_GRACE } else { GRACE };
     for container in &running {
-        runtime.stop_container(&container.id, grace).await?;
+        runtime.stop_container(&container.id, grace(component)).await?;
     }
     if !running.is_empty() {
         return Ok(());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::backoff::{Backoff, retry};
 use crate::etcd;
 use crate::etcd::join::Joining;
+use crate::objects::KUBE_SYSTEM;
 use crate::phase::{Phase, Selected, Selection, SelectionError, select};
 use crate::phases::PhaseError;
 use crate::plan::*;
@@ -16,7 +17,7 @@ use crate::ports::*;
 use crate::queue::Queue;
 use crate::replace::{self, ReplaceError};
 use crate::wait::{self, WaitError};
-use crate::{restart, trial};
+use crate::{hand_over, restart, trial};
 
 mod objects;
 
@@ -106,6 +107,9 @@ pub enum ActionError {
     /// etcd gave no snapshot.
     #[error(transparent)]
     Etcd(#[from] EtcdError),
+    /// A component that its DaemonSet did not take over.
+    #[error("error creating self hosted control plane: {0}")]
+    HandOver(#[from] hand_over::HandOverError),
     /// The user does not want to go on.
     #[error("won't proceed; the user didn't answer (Y|y) in order to continue")]
     Declined,
@@ -253,9 +257,7 @@ impl<'a> Executor<'a> {
             }
             Action::PullImages(pull) => self.pull(pull).await,
             Action::Apply { how, resource, object } => self.apply(*how, *resource, object).await,
-            Action::MarkNode { name, labels, annotations, taints } => {
-                self.mark(name, labels, annotations, taints).await
-            }
+            Action::MarkNode(marks) => self.mark(marks).await,
             Action::BindAdmin { binding, super_admin } => self.bind_admin(binding, super_admin).await,
             Action::Show(paths) => {
                 if self.context.dry {
@@ -316,6 +318,17 @@ impl<'a> Executor<'a> {
                 wait::control_plane(wait, self.view(), &*self.fx.output)
                     .await
                     .map_err(|e| ActionError::Wait(Box::new(e)))
+            }
+            Action::HandOver(wanted) => {
+                let output = &*self.fx.output;
+                if self.context.dry {
+                    output.say(&format!(
+                        "[dryrun] Would wait for the Pods with the label \"k8s-app={}\" in the {KUBE_SYSTEM} namespace to become Running",
+                        wanted.set
+                    ));
+                    return Ok(());
+                }
+                Ok(hand_over::run(wanted, &**files, &*self.runtime, self.view(), output).await?)
             }
             Action::RestartStaticPods(pods) => {
                 if self.context.dry {

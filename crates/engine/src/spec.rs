@@ -11,6 +11,7 @@ use kubeadm_config::images::Images;
 use kubeadm_config::load::{InitConfig, Loaded};
 use kubeadm_config::types::{ClusterConfiguration, InitConfiguration};
 use kubeadm_pki::KeyAlgorithm;
+use kubeadm_release::facts::control_plane::AUDIT_POLICY;
 use kubeadm_release::{Release, Version};
 
 use crate::ports::Access;
@@ -49,6 +50,9 @@ impl Layout {
         if let Ok(inside) = path.strip_prefix(&self.pki) {
             // `join("")` would add a slash to the folder itself.
             return if inside.as_os_str().is_empty() { landing.clone() } else { landing.join(inside) };
+        }
+        if path == Path::new(AUDIT_POLICY) {
+            return landing.join("audit/audit.yaml");
         }
         let folders: [&Path; 4] =
             [&self.kubeconfigs, Path::new(MANIFESTS), Path::new(KUBELET), Path::new(KUBERNETES)];
@@ -240,7 +244,12 @@ impl InitSpec {
 
     /// Whether control-plane components run as users of their own.
     pub fn rootless(&self) -> bool {
-        self.cluster.feature_gates.get("RootlessControlPlane") == Some(&true)
+        self.gate("RootlessControlPlane")
+    }
+
+    /// Whether a feature gate is on. One that the release does not have was refused.
+    pub fn gate(&self, name: &str) -> bool {
+        self.cluster.feature_gates.get(name) == Some(&true)
     }
 
     /// The names of all images.

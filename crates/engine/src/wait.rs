@@ -395,7 +395,7 @@ fn polls(view: View<'_>) -> Backoff<'_> {
 }
 
 /// Asks a component, but not for long: one that keeps the line open must not keep the others from being looked at.
-async fn health(view: View<'_>, component: &ComponentHealth) -> Result<(), String> {
+pub(crate) async fn health(view: View<'_>, component: &ComponentHealth) -> Result<(), String> {
     let patience = view.clock.pause(PATIENCE);
     match select(Box::pin(ask(view, component)), patience).await {
         Either::Left((answer, _)) => answer,

@@ -62,6 +62,12 @@ impl MemoryCluster {
         self.put(resource, &path_of(resource, &object), object);
     }
 
+    /// Takes an object away, as somebody else does.
+    pub fn take_away(&self, resource: Resource, namespace: &str, name: &str) {
+        let path = resource.path(namespace, Some(name));
+        self.objects.lock().expect("no test panics with the lock").remove(&path);
+    }
+
     /// A cluster with the same objects, which answers every request.
     pub fn fork(&self) -> Self {
         let objects = self.objects.lock().expect("no test panics with the lock").clone();

@@ -134,7 +134,9 @@ impl MemoryHost {
                 return;
             }
             let Some(content) = content else {
-                return runtime.end_static_pod(&path.file_stem().unwrap_or_default().to_string_lossy());
+                let component = path.file_stem().unwrap_or_default().to_string_lossy();
+                cluster.take_away(PODS, "kube-system", &format!("{component}-{node}"));
+                return runtime.end_static_pod(&component);
             };
             let Ok(mut pod) = kubeadm_yaml::parse_value(&String::from_utf8_lossy(content), "manifest") else {
                 return;

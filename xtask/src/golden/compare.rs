@@ -191,7 +191,16 @@ fn objects(theirs: &str, ours: &[Value]) -> Result<Vec<String>> {
         };
         // The original shows the object without its patch.
         if key.0 != "PATCH" {
-            let body = |object: &Value| timeless(normal(object["body"].clone()));
+            let body = |object: &Value| {
+                let mut body = timeless(normal(object["body"].clone()));
+                // Made of a static pod, whose volumes are in such an order too.
+                if let Some(pod) =
+                    body.pointer_mut("/spec/template").filter(|_| key.3.starts_with("self-hosted-"))
+                {
+                    sort_volumes(pod);
+                }
+                body
+            };
             let difference = value_difference(&body(&object), &body(twin));
             found.extend(difference.into_iter().map(|d| format!("{about}: {d}")));
         }

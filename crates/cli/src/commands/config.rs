@@ -3,14 +3,16 @@
 
 use std::path::Path;
 
+use kubeadm_config::address::choose_advertise_address;
 use kubeadm_config::commands::{self, ComponentKind};
 use kubeadm_config::component::{KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet};
 use kubeadm_config::documents::Reading;
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::{InitConfig, Options, Source};
-use kubeadm_engine::ports::{FileKind, Files as _, NewFile, System as _, WriteFiles as _};
+use kubeadm_engine::ports::{Access, FileKind, Files as _, NewFile, System as _, WriteFiles as _};
+use kubeadm_engine::stored::cluster_text;
 use kubeadm_host::files::HostFiles;
-use kubeadm_release::Release;
+use kubeadm_release::{Release, Version, VersionError};
 
 use crate::cli::Defaults;
 use crate::error::CommandError;
@@ -20,24 +22,60 @@ use crate::{output, wish};
 
 /// `config print …`: no file is read, and of the host only its name.
 pub(crate) fn print(call: &Call<'_>, kind: Defaults) -> Result<(), CommandError> {
-    let release = Release::newest();
+    let release = target(call)?;
     let text = match kind {
         Defaults::Init => {
             let kinds = commands::component_kinds(&call.flags.list("component-configs"))?;
-            let config = commands::init_defaults(&release);
+            let config = commands::init_defaults(&release, &hostname());
             let components: Vec<_> =
                 kinds.into_iter().map(|kind| component(kind, &config, &release)).collect();
-            commands::print_init_defaults(&release, &components)
+            commands::print_init_defaults(&release, &hostname(), &components)
         }
-        Defaults::Join => {
-            let hostname = kubeadm_host::system::HostSystem::from_process().hostname();
-            commands::print_join_defaults(&release, hostname.trim().to_lowercase().as_str(), &[])
-        }
+        Defaults::Join => commands::print_join_defaults(&release, &hostname(), &[]),
         Defaults::Reset => commands::print_reset_defaults(&release),
         Defaults::Upgrade => commands::print_upgrade_defaults(),
     };
     output::text_as_is(&text);
     Ok(())
+}
+
+/// `config print-default` of 1.11 to 1.13.
+pub(crate) fn print_default(call: &Call<'_>) -> Result<(), CommandError> {
+    let kinds = call.flags.list("api-objects");
+    let session = Session::start()?;
+    let address = choose_advertise_address("", &mut &session, &mut Vec::new())?.to_string();
+    output::text_as_is(&commands::print_default(&kinds, &target(call)?, &hostname(), &address)?);
+    Ok(())
+}
+
+/// `config view` of 1.11 to 1.21: what the cluster keeps, as it is written there.
+pub(crate) fn view(call: &Call<'_>) -> Result<(), CommandError> {
+    let session = Session::start()?;
+    let api = session.fx.cluster.reader(&Access::new(call.flags.text("kubeconfig")));
+    output::text_as_is(&session.block_on(cluster_text(&*api))?);
+    Ok(())
+}
+
+/// The release that is asked for: the newest unless a flag names another.
+fn target(call: &Call<'_>) -> Result<Release, CommandError> {
+    if !call.flags.given("kubernetes-version") {
+        return Ok(Release::newest());
+    }
+    Ok(Release::of(&version(call)?)?)
+}
+
+/// `--kubernetes-version` of a command that looks nothing up: `v1.13.12` or only `v1.13`.
+fn version(call: &Call<'_>) -> Result<Version, CommandError> {
+    let text = call.flags.text("kubernetes-version");
+    let parsed = text.parse::<Version>();
+    parsed.or_else(|_| format!("{text}.0").parse()).map_err(|error: VersionError| {
+        CommandError::from(error)
+            .prefix(&format!("invalid argument {text:?} for \"--kubernetes-version\" flag"))
+    })
+}
+
+fn hostname() -> String {
+    kubeadm_host::system::HostSystem::from_process().hostname().trim().to_lowercase()
 }
 
 /// A component's configuration as it would be without a document of the user's.
@@ -83,7 +121,10 @@ pub(crate) fn migrate(call: &Call<'_>) -> Result<(), CommandError> {
     if path.is_empty() {
         return Err(CommandError::new("the --old-config flag is mandatory"));
     }
-    let options = options(call);
+    let mut options = options(call);
+    if call.flags.given("kubernetes-version") {
+        options.target = Some(version(call)?);
+    }
     let text = with_file(&path, |source, session, notices| {
         let is_file = |path: &str| session.fx.files.exists(Path::new(path));
         commands::migrate(source, &options, &mut &*session, &is_file, notices)

@@ -1,6 +1,7 @@
 //! One module per verb. A verb starts what it needs itself: `version` and `token generate` read no file and
 //! build no client.
 
+mod alpha;
 mod certs;
 mod completion;
 mod config;
@@ -61,6 +62,8 @@ pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
         Verb::UpgradeNodePhase(path) => upgrade::node_phase(call, path),
         Verb::UpgradePlan => upgrade::plan(call),
         Verb::ConfigPrint(kind) => config::print(call, *kind),
+        Verb::PrintDefault => config::print_default(call),
+        Verb::ConfigView => config::view(call),
         Verb::ConfigValidate => config::validate(call),
         Verb::ConfigMigrate => config::migrate(call),
         Verb::ImagesList => config_images::list(call),
@@ -70,6 +73,9 @@ pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
         Verb::GenerateCsr => certs::generate_csr(call),
         Verb::Renew(what) => certs::renew(call, *what),
         Verb::KubeconfigUser => kubeconfig::user(call),
+        Verb::Pivot => alpha::pivot(call),
+        Verb::ConvertFromStaticPods => alpha::convert_from_static_pods(call),
+        Verb::EnableDynamicKubelet => alpha::enable_dynamic_kubelet(call),
     }
 }
 

@@ -76,8 +76,8 @@ fn wrong_values_are_refused_before_anything_is_written() {
             "error: ignore-preflight-errors: Invalid value: \"all,swap\": ",
         ),
         (
-            "--kubernetes-version v1.12.10 --feature-gates DynamicKubeletConfig=true",
-            "error: featureGates.DynamicKubeletConfig: this build of kubeadm does not have this feature yet",
+            "--kubernetes-version v1.13.12 --feature-gates DynamicKubeletConfig=true",
+            "error: unrecognized feature-gate key: DynamicKubeletConfig\n",
         ),
         ("--skip-phases nosuch", "error: invalid phase name: nosuch"),
     ] {

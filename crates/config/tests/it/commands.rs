@@ -25,7 +25,7 @@ fn defaults_are_printed_as_recorded() {
     for (minor, client) in &CLIENTS[3..] {
         let release = Release::of(&client.parse().unwrap()).unwrap();
         for (name, text) in [
-            ("print-init-defaults", commands::print_init_defaults(&release, &[])),
+            ("print-init-defaults", commands::print_init_defaults(&release, "vm", &[])),
             ("print-join-defaults", commands::print_join_defaults(&release, "vm", &[])),
             ("print-reset-defaults", commands::print_reset_defaults(&release)),
             ("print-upgrade-defaults", commands::print_upgrade_defaults()),
@@ -38,15 +38,38 @@ fn defaults_are_printed_as_recorded() {
 }
 
 #[test]
+fn defaults_of_old_are_printed_as_recorded() {
+    let release = |minor: &str| Release::of(&format!("{minor}.0").parse().unwrap()).unwrap();
+    let recorded = |minor: &str, name: &str| {
+        let found = cases(minor, "commands", name);
+        found.into_iter().find(|case| case.name.ends_with(name)).unwrap().must("stdout")
+    };
+    let new = release("1.13");
+    assert_eq!(commands::print_init_defaults(&new, "vm", &[]), recorded("1.13", "print-init-defaults"));
+    assert_eq!(commands::print_join_defaults(&new, "vm", &[]), recorded("1.13", "print-join-defaults"));
+    let mut compared = 0;
+    for minor in ["1.11", "1.12"] {
+        for case in cases(minor, "commands", "print-default") {
+            let kinds: Vec<String> = case.flag("--api-objects").into_iter().collect();
+            let text = commands::print_default(&kinds, &release(minor), "vm", "192.0.2.2").unwrap();
+            assert_eq!(text, case.must("stdout"), "{}", case.name);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 9);
+    assert!(commands::print_default(&["Nope".into()], &new, "vm", "").is_err());
+}
+
+#[test]
 fn defaults_of_components_are_printed_as_recorded() {
-    for (minor, client) in &CLIENTS[3..] {
+    for (minor, client) in &CLIENTS[2..] {
         let release = Release::of(&client.parse().unwrap()).unwrap();
         for case in cases(minor, "commands", "print-init-defaults-") {
             let names: Vec<String> =
                 case.flag("--component-configs").unwrap().split(',').map(str::to_owned).collect();
             let kinds = commands::component_kinds(&names).unwrap();
             let components = commands::component_defaults(&kinds, &release);
-            let text = commands::print_init_defaults(&release, &components);
+            let text = commands::print_init_defaults(&release, "vm", &components);
             assert_eq!(text, case.must("stdout"), "{}", case.name);
         }
     }

@@ -3,16 +3,14 @@
 use kubeadm_release::facts::addons::DnsProbes;
 use serde_json::{Map, Value, json};
 
-use super::AddonError;
+use super::dns::LABEL;
 use crate::objects::{KUBE_SYSTEM, config_maps, create_or_update, object, rbac, service_account};
 use crate::plan::Step;
-use crate::resource::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, DEPLOYMENTS, SERVICES};
+use crate::resource::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, DEPLOYMENTS};
 use crate::spec::InitSpec;
 
 /// Name of Deployment, ConfigMap and service account.
 pub const NAME: &str = "coredns";
-/// The label all DNS add-ons have had.
-pub const LABEL: &str = "kube-dns";
 /// Replicas where none are there yet.
 pub const REPLICAS: u64 = 2;
 
@@ -40,7 +38,7 @@ pub fn deployment(spec: &InitSpec, replicas: u64) -> Value {
     };
     let mut container = json!({
         "name": NAME,
-        "image": spec.images().dns().concat(),
+        "image": spec.images().coredns(),
         "imagePullPolicy": "IfNotPresent",
         "args": ["-conf", "/etc/coredns/Corefile"],
         "ports": ports,
@@ -103,35 +101,6 @@ pub fn volume(key: &str) -> Value {
         "name": "config-volume",
         "configMap": { "name": NAME, "items": [{ "key": key, "path": "Corefile" }] },
     })
-}
-
-/// The Service through which all pods ask.
-pub fn service(spec: &InitSpec) -> Result<Value, AddonError> {
-    let facts = &spec.release.addons.coredns;
-    let port = |name: &str, port: u16, protocol: &str| json!({ "name": name, "port": port, "protocol": protocol, "targetPort": port });
-    let mut ports = vec![port("dns", 53, "UDP"), port("dns-tcp", 53, "TCP")];
-    if facts.metrics_port {
-        ports.push(port("metrics", 9153, "TCP"));
-    }
-    let mut service = object(SERVICES, KUBE_SYSTEM, LABEL);
-    service["metadata"]["labels"] = json!({
-        "k8s-app": LABEL,
-        "kubernetes.io/cluster-service": "true",
-        "kubernetes.io/name": facts.service_name,
-    });
-    service["metadata"]["annotations"] =
-        json!({ "prometheus.io/port": "9153", "prometheus.io/scrape": "true" });
-    // Without it the API server refuses to replace a Service.
-    service["metadata"]["resourceVersion"] = json!("0");
-    service["spec"] =
-        json!({ "clusterIP": address(spec)?, "ports": ports, "selector": { "k8s-app": LABEL } });
-    Ok(service)
-}
-
-/// The tenth address of the first service range. app/constants: GetDNSIP.
-fn address(spec: &InitSpec) -> Result<String, AddonError> {
-    let subnet = || spec.cluster.networking.service_subnet.clone();
-    spec.service_address(10).map(|a| a.to_string()).ok_or_else(|| AddonError::DnsAddress { subnet: subnet() })
 }
 
 /// What CoreDNS may read.

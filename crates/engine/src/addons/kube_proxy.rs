@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::objects::{KUBE_SYSTEM, config_maps, create_or_update, object, rbac, service_account};
+use crate::objects::{self, KUBE_SYSTEM, config_maps, create_or_update, rbac, service_account};
 use crate::plan::Step;
-use crate::resource::{CLUSTER_ROLE_BINDINGS, CONFIG_MAPS, DAEMON_SETS};
+use crate::resource::{CLUSTER_ROLE_BINDINGS, CONFIG_MAPS};
 use crate::spec::InitSpec;
 
 /// Name of DaemonSet, ConfigMap and service account.
@@ -103,21 +103,7 @@ pub fn daemon_set(spec: &InitSpec, proxy_env: &[(String, String)]) -> Value {
     if facts.critical_annotation {
         template["metadata"]["annotations"] = json!({ "scheduler.alpha.kubernetes.io/critical-pod": "" });
     }
-    let mut set = object(DAEMON_SETS, KUBE_SYSTEM, NAME);
-    set["metadata"]["labels"] = json!({ "k8s-app": NAME });
-    set["spec"] = json!({
-        "selector": { "matchLabels": { "k8s-app": NAME } },
-        "template": template,
-        "updateStrategy": { "type": "RollingUpdate" },
-    });
-    // Fields that the API's schema requires.
-    set["status"] = json!({
-        "currentNumberScheduled": 0,
-        "desiredNumberScheduled": 0,
-        "numberMisscheduled": 0,
-        "numberReady": 0,
-    });
-    set
+    objects::daemon_set(NAME, template)
 }
 
 /// The service account, and what it may do; in releases that have it, the right of joining nodes to read the

@@ -5,6 +5,8 @@
 
 pub mod coredns;
 pub mod corefile;
+pub mod dns;
+pub mod kube_dns;
 pub mod kube_proxy;
 
 /// Why an add-on cannot be made.

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::pod::{Parts, Probes, assemble, environment};
 use super::volumes::Volumes;
-use super::{Component, HostFacts, args};
+use super::{Component, HostFacts, args, self_hosted};
+use crate::phases::self_hosting::SELF_HOSTING;
 use crate::spec::InitSpec;
 
 /// The annotation in which an API server tells where it serves.
@@ -17,7 +18,10 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
     let facts = &spec.release.control_plane;
     let given = &spec.cluster.api_server.component;
     let address = spec.advertise_address;
-    let probed = if address.is_unspecified() && facts.wildcard_host_omitted {
+    let probed = if spec.gate(SELF_HOSTING) {
+        // One DaemonSet for all masters.
+        self_hosted::loopback(address.is_ipv6()).to_owned()
+    } else if address.is_unspecified() && facts.wildcard_host_omitted {
         String::new()
     } else {
         address.to_string()
@@ -44,7 +48,10 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
             },
             requests: &[("cpu", facts.apiserver.cpu)],
             env: environment(&spec.proxy_env, &given.extra_envs),
-            volumes: Volumes::certificates(spec, host).external_etcd(spec).extra(&given.extra_volumes),
+            volumes: Volumes::certificates(spec, host)
+                .external_etcd(spec)
+                .audit(spec)
+                .extra(&given.extra_volumes),
         },
     )
 }

@@ -5,7 +5,7 @@ use kubeadm_config::authorization;
 use std::net::IpAddr;
 
 use kubeadm_config::types::{Arg, MergeMethod};
-use kubeadm_release::facts::control_plane::{ArgumentOrder, AuthorizationModes, Flag, Value};
+use kubeadm_release::facts::control_plane::{AUDITING, ArgumentOrder, AuthorizationModes, Flag, Value};
 
 use super::Component;
 use crate::spec::{InitSpec, KUBERNETES};
@@ -141,6 +141,10 @@ fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
         Value::LoopbackUrl(port) => local(port),
         Value::PlainLoopbackUrl(port) => format!("http://{}", join_host_port(loopback, port)),
         Value::LoopbackAndAdvertiseUrl(port) => format!("{},{}", local(port), advertise(port)),
+        Value::WithGate { gate, text } => spec.gate(gate).then(|| text.to_owned())?,
+        Value::AuditLogMaxAge => {
+            spec.gate(AUDITING).then(|| cluster.audit_policy.log_max_age.unwrap_or_default().to_string())?
+        }
         Value::InitialCluster => format!("{}={}", spec.node_name(), super::etcd::peer_url(spec, loopback)),
     };
     Some(text)

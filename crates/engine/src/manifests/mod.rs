@@ -10,6 +10,7 @@ mod controller_manager;
 pub(crate) mod etcd;
 mod pod;
 mod scheduler;
+pub mod self_hosted;
 mod volumes;
 
 use std::collections::BTreeSet;

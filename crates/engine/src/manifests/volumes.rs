@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kubeadm_config::types::{ExternalEtcd, HostPathMount};
-use kubeadm_release::facts::control_plane::{FLEXVOLUME_DIRECTORY, Flexvolume};
+use kubeadm_release::facts::control_plane::{
+    AUDIT_LOG_DIRECTORY, AUDIT_POLICY, AUDITING, FLEXVOLUME_DIRECTORY, Flexvolume,
+};
 use serde_json::{Value, json};
 
 use super::HostFacts;
@@ -75,6 +77,18 @@ impl Volumes {
         self
     }
 
+    /// Adds the audit policy and the folder of the audit log, where one is kept.
+    pub(super) fn audit(mut self, spec: &InitSpec) -> Self {
+        if spec.gate(AUDITING) {
+            let policy = &spec.cluster.audit_policy;
+            let folder = parts("audit-log", &policy.log_dir, AUDIT_LOG_DIRECTORY, DIRECTORY, false);
+            for mount in [parts("audit", &policy.path, AUDIT_POLICY, "File", true), folder] {
+                self.by_name.insert(mount.name.clone(), mount);
+            }
+        }
+        self
+    }
+
     /// Adds the user's own.
     pub(super) fn extra(mut self, extra: &[HostPathMount]) -> Self {
         self.by_name.extend(extra.iter().map(|mount| (mount.name.clone(), mount.clone())));
@@ -82,14 +96,7 @@ impl Volumes {
     }
 
     fn add(&mut self, name: &str, path: &str, path_type: &str, read_only: bool) {
-        let mount = HostPathMount {
-            name: name.to_owned(),
-            host_path: path.to_owned(),
-            mount_path: path.to_owned(),
-            read_only,
-            path_type: path_type.to_owned(),
-        };
-        self.by_name.insert(mount.name.clone(), mount);
+        self.by_name.insert(name.to_owned(), parts(name, path, path, path_type, read_only));
     }
 
     /// `spec.volumes`.
@@ -111,6 +118,16 @@ impl Volumes {
             None => self.by_name.values().map(mount).collect(),
             Some(order) => order.iter().filter_map(|name| self.by_name.get(*name)).map(mount).collect(),
         }
+    }
+}
+
+fn parts(name: &str, host_path: &str, mount_path: &str, path_type: &str, read_only: bool) -> HostPathMount {
+    HostPathMount {
+        name: name.to_owned(),
+        host_path: host_path.to_owned(),
+        mount_path: mount_path.to_owned(),
+        read_only,
+        path_type: path_type.to_owned(),
     }
 }
 

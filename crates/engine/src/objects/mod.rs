@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::{Action, Apply, Step};
-use crate::resource::{Resource, SERVICE_ACCOUNTS};
+use crate::resource::{DAEMON_SETS, Resource, SERVICE_ACCOUNTS};
 
 pub mod config_maps;
 pub mod kubeconfig;
@@ -25,6 +25,25 @@ pub fn object(resource: Resource, namespace: &str, name: &str) -> Value {
         metadata["namespace"] = json!(namespace);
     }
     json!({ "apiVersion": resource.api_version(), "kind": resource.kind, "metadata": metadata })
+}
+
+/// A DaemonSet of `kube-system` whose pods are known by the label `k8s-app`, which its template has to carry.
+pub fn daemon_set(name: &str, template: Value) -> Value {
+    let mut set = object(DAEMON_SETS, KUBE_SYSTEM, name);
+    set["metadata"]["labels"] = json!({ "k8s-app": name });
+    set["spec"] = json!({
+        "selector": { "matchLabels": { "k8s-app": name } },
+        "template": template,
+        "updateStrategy": { "type": "RollingUpdate" },
+    });
+    // Fields that the API's schema requires.
+    set["status"] = json!({
+        "currentNumberScheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "numberReady": 0,
+    });
+    set
 }
 
 /// A step that applies an object.

@@ -1,16 +1,17 @@
-//! `addon`: CoreDNS and kube-proxy. cmd/kubeadm/app/phases/addons, 1.37.
+//! `addon`: DNS and kube-proxy. cmd/kubeadm/app/phases/addons, 1.37.
 
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
+use kubeadm_config::types::DnsKind;
 use kubeadm_release::facts::addons::Upstream;
 use serde_json::{Value, json};
 
 use super::PhaseError;
 pub use crate::addons::AddonError;
 use crate::addons::corefile::{self, Names, Verdict};
-use crate::addons::{coredns, kube_proxy, manifest};
-use crate::objects::{KUBE_SYSTEM, apply, create_or_update, rbac};
+use crate::addons::{coredns, dns, kube_dns, kube_proxy, manifest};
+use crate::objects::{KUBE_SYSTEM, apply, create_or_update, rbac, service_account};
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, Apply, Step};
 use crate::ports::{ApiError, Files, Selector, View};
@@ -20,45 +21,58 @@ use crate::spec::InitSpec;
 /// Where the Corefile is kept while CoreDNS is replaced.
 const BACKUP: &str = "Corefile-backup";
 
-/// Plans `addon coredns`.
+/// Plans `addon coredns`: the DNS server that was chosen, which of old releases may be kube-dns.
 pub fn plan_coredns<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
         if spec.cluster.dns.disabled {
             return Ok(Vec::new());
         }
         let mut steps = Vec::from_iter(rbac::bind_admin_step(spec));
-        let Found { deployed, patched, existing, verdict } = find(spec, view).await?;
-        let corefile = default_corefile(spec, view).await?;
-        let mut replaced = true;
-        match verdict {
-            Verdict::Replace => {
-                steps.push(create_or_update(CONFIG_MAPS, coredns::config_map(&corefile)));
+        let name = match spec.cluster.dns.kind {
+            DnsKind::CoreDns => {
+                steps.extend(coredns(spec, view).await?);
+                "CoreDNS"
             }
-            Verdict::Retain => {}
-            Verdict::Migrate(new) => {
-                let old = existing.unwrap_or_default();
-                steps.extend(migrate(deployed.as_ref(), &old, &new));
+            DnsKind::KubeDns => {
+                steps.push(service_account(kube_dns::NAME));
+                steps.push(create_or_update(DEPLOYMENTS, kube_dns::deployment(spec)?));
+                "kube-dns"
             }
-            Verdict::Unknown(reason) => {
-                replaced = false;
-                steps.push(Step::warn(format!(
-                    "the CoreDNS Configuration was not migrated: {reason}. The existing CoreDNS Corefile configuration has been retained."
-                )));
-            }
-        }
-        steps.extend(coredns::access(spec));
-        if replaced {
-            steps.extend(patched.steps);
-            steps.push(create_or_update(DEPLOYMENTS, patched.value));
-        }
+        };
         // Not created first: the API server would refuse its address as taken before it looked at the name.
-        let service = coredns::service(spec)?;
         steps.push(
-            apply(Apply::GetThenCreateOrUpdate, SERVICES, service)
-                .done("[addons] Applied essential addon: CoreDNS"),
+            apply(Apply::GetThenCreateOrUpdate, SERVICES, dns::service(spec)?)
+                .done(format!("[addons] Applied essential addon: {name}")),
         );
         Ok(steps)
     })
+}
+
+async fn coredns(spec: &InitSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
+    let mut steps = Vec::new();
+    let Found { deployed, patched, existing, verdict } = find(spec, view).await?;
+    let corefile = default_corefile(spec, view).await?;
+    let mut replaced = true;
+    match verdict {
+        Verdict::Replace => steps.push(create_or_update(CONFIG_MAPS, coredns::config_map(&corefile))),
+        Verdict::Retain => {}
+        Verdict::Migrate(new) => {
+            let old = existing.unwrap_or_default();
+            steps.extend(migrate(deployed.as_ref(), &old, &new));
+        }
+        Verdict::Unknown(reason) => {
+            replaced = false;
+            steps.push(Step::warn(format!(
+                "the CoreDNS Configuration was not migrated: {reason}. The existing CoreDNS Corefile configuration has been retained."
+            )));
+        }
+    }
+    steps.extend(coredns::access(spec));
+    if replaced {
+        steps.extend(patched.steps);
+        steps.push(create_or_update(DEPLOYMENTS, patched.value));
+    }
+    Ok(steps)
 }
 
 /// What there is of CoreDNS, and what is to become of it.
@@ -86,7 +100,7 @@ async fn find(spec: &InitSpec, view: View<'_>) -> Result<Found, PhaseError> {
 
 /// Why CoreDNS would not be upgraded, where it would not.
 pub async fn coredns_obstacle(spec: &InitSpec, view: View<'_>) -> Result<Option<String>, PhaseError> {
-    if spec.cluster.dns.disabled {
+    if spec.cluster.dns.disabled || spec.cluster.dns.kind == DnsKind::KubeDns {
         return Ok(None);
     }
     match find(spec, view).await?.verdict {
@@ -95,9 +109,16 @@ pub async fn coredns_obstacle(spec: &InitSpec, view: View<'_>) -> Result<Option<
     }
 }
 
-/// Whether there is a CoreDNS that kubeadm made. A cluster may have been made without.
-pub async fn has_coredns(spec: &InitSpec, view: View<'_>) -> Result<bool, PhaseError> {
-    Ok(deployed(spec, view).await?.is_some() || existing_corefile(view).await?.is_some())
+/// Whether there is a DNS server that kubeadm made. A cluster may have been made without.
+pub async fn has_dns(spec: &InitSpec, view: View<'_>) -> Result<bool, PhaseError> {
+    let found = match spec.cluster.dns.kind {
+        DnsKind::CoreDns => deployed(spec, view).await?.is_some() || existing_corefile(view).await?.is_some(),
+        DnsKind::KubeDns => {
+            let found = view.api.get(DEPLOYMENTS, KUBE_SYSTEM, kube_dns::NAME).await;
+            found.map_err(|source| failed("get", DEPLOYMENTS, kube_dns::NAME, source))?.is_some()
+        }
+    };
+    Ok(found)
 }
 
 /// Whether there is a kube-proxy that kubeadm made. A cluster may have been made without.
@@ -133,8 +154,13 @@ pub fn plan_kube_proxy<'a>(
     })
 }
 
-/// The objects of CoreDNS as text, for `--print-manifest`.
+/// The objects of the DNS server as text, for `--print-manifest`.
 pub fn print_coredns(spec: &InitSpec, files: &dyn Files) -> Result<String, PhaseError> {
+    if spec.cluster.dns.kind == DnsKind::KubeDns {
+        let account = object_of(service_account(kube_dns::NAME));
+        let objects = [kube_dns::deployment(spec)?, dns::service(spec)?];
+        return Ok(manifest(&objects.into_iter().chain(account).collect::<Vec<_>>()));
+    }
     let names = Names {
         domain: spec.cluster.networking.dns_domain.clone(),
         servers: corefile::RESOLV_CONF.into(),
@@ -144,7 +170,7 @@ pub fn print_coredns(spec: &InitSpec, files: &dyn Files) -> Result<String, Phase
     let mut objects = vec![
         patched_deployment(spec, files, &None)?.value,
         coredns::config_map(&corefile),
-        coredns::service(spec)?,
+        dns::service(spec)?,
     ];
     objects.extend(coredns::access(spec).into_iter().filter_map(object_of));
     Ok(manifest(&objects))
@@ -172,7 +198,7 @@ async fn deployed(spec: &InitSpec, view: View<'_>) -> Result<Option<Value>, Phas
         let found = view.api.get(DEPLOYMENTS, KUBE_SYSTEM, coredns::NAME).await;
         return found.map_err(|source| failed("get", DEPLOYMENTS, coredns::NAME, source));
     }
-    let labels = format!("k8s-app={}", coredns::LABEL);
+    let labels = format!("k8s-app={}", dns::LABEL);
     let selector = Selector { labels: Some(labels.clone()), ..Selector::default() };
     let found = view.api.list(DEPLOYMENTS, KUBE_SYSTEM, &selector).await;
     let mut found = found.map_err(|source| failed("list", DEPLOYMENTS, &labels, source))?;
@@ -236,7 +262,7 @@ async fn default_corefile(spec: &InitSpec, view: View<'_>) -> Result<String, Pha
         ..Names::default()
     };
     if matches!(facts.upstream, Upstream::KubeDnsConfigMap) {
-        let name = coredns::LABEL;
+        let name = dns::LABEL;
         let found = view.api.get(CONFIG_MAPS, KUBE_SYSTEM, name).await;
         match found.map_err(|source| failed("get", CONFIG_MAPS, name, source))? {
             Some(map) => take_over(&map, &mut names)?,

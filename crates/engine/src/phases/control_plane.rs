@@ -3,7 +3,7 @@
 
 use futures::future::BoxFuture;
 
-use super::PhaseError;
+use super::{PhaseError, audit};
 use crate::manifests::{self, Component, HostFacts};
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, Step};
@@ -24,7 +24,11 @@ pub fn plan_apiserver<'a>(
     spec: &'a InitSpec,
     view: View<'a>,
 ) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-    Box::pin(component(spec, view, Component::ApiServer))
+    Box::pin(async move {
+        let mut steps = audit::plan(spec, view)?;
+        steps.extend(component(spec, view, Component::ApiServer).await?);
+        Ok(steps)
+    })
 }
 
 /// Plans kube-controller-manager.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 use kubeadm_config::types::Taint;
-use kubeadm_release::facts::control_plane::ArgumentOrder;
+use kubeadm_release::facts::control_plane::{ArgumentOrder, DYNAMIC_KUBELET_CONFIG};
 use kubeadm_release::facts::kubelet::{EnvFlag, EnvQuoting};
 use serde_json::{Map, Value, json};
 
@@ -229,13 +229,17 @@ async fn env(
             EnvFlag::ResolvConf if resolved => {
                 set("resolv-conf", RESOLVED.into());
             }
+            EnvFlag::DynamicConfigDirectory if spec.gate(DYNAMIC_KUBELET_CONFIG) => {
+                set("dynamic-config-dir", "/var/lib/kubelet/dynamic-config".into());
+            }
             EnvFlag::CgroupDriverOfDocker
             | EnvFlag::CniDirectoriesWithDocker
             | EnvFlag::NetworkPluginWithDocker
             | EnvFlag::ContainerRuntimeRemote
             | EnvFlag::ContainerRuntimeEndpoint
             | EnvFlag::PauseImageWithDocker
-            | EnvFlag::ResolvConf => {}
+            | EnvFlag::ResolvConf
+            | EnvFlag::DynamicConfigDirectory => {}
         }
     }
     if !taints.is_empty() {

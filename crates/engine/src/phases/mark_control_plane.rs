@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::PhaseError;
 use crate::objects::rbac::bind_admin_step;
-use crate::plan::{Action, Step};
+use crate::plan::{Action, NodeMarks, Step};
 use crate::ports::View;
 use crate::spec::InitSpec;
 
@@ -16,12 +16,12 @@ pub fn plan<'a>(spec: &'a InitSpec, _: View<'a>) -> BoxFuture<'a, Result<Vec<Ste
         let node = spec.node_name();
         let labels = &spec.release.node.labels;
         let taints = spec.init.node_registration.taints.as_deref().unwrap_or_default();
-        let mut step = Step::new(Action::MarkNode {
+        let mut step = Step::new(Action::MarkNode(NodeMarks {
             name: node.to_owned(),
             labels: labels.iter().map(|label| ((*label).to_owned(), String::new())).collect(),
-            annotations: Vec::new(),
             taints: taints.iter().map(object).collect(),
-        })
+            ..NodeMarks::default()
+        }))
         .saying(format!(
             "[mark-control-plane] Marking the node {node} as control-plane by adding the labels: [{}]",
             labels.join(" ")

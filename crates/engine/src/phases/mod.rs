@@ -21,9 +21,11 @@ macro_rules! plans {
 use plans;
 
 pub mod addon;
+pub mod audit;
 pub mod bootstrap_token;
 pub mod certs;
 pub mod control_plane;
+pub mod dynamic_kubelet;
 pub mod etcd;
 pub mod external_ca;
 pub mod join;
@@ -33,6 +35,7 @@ pub mod kubelet_start;
 pub mod mark_control_plane;
 pub mod preflight;
 pub mod reset;
+pub mod self_hosting;
 pub mod show_join_command;
 pub mod upgrade;
 pub mod upload_certs;
@@ -57,6 +60,15 @@ pub enum PhaseError {
     /// Static pod manifests, patches included.
     #[error(transparent)]
     Manifest(#[from] crate::patches::PatchError),
+    /// A file that should have been made before.
+    #[error("{} does not exist: the phases before this one make it", .0.display())]
+    NotOnDisk(std::path::PathBuf),
+    /// What a kubelet is to follow.
+    #[error(transparent)]
+    DynamicKubelet(#[from] dynamic_kubelet::NoConfigMapError),
+    /// The audit policy.
+    #[error(transparent)]
+    Audit(#[from] audit::NoPolicyError),
     /// Files that were to be looked at.
     #[error(transparent)]
     File(#[from] crate::ports::FileError),
@@ -464,6 +476,16 @@ pub static INIT: &[Phase<InitSpec>] = &[
             "service-dns-domain",
         ]),
     ),
+    Phase {
+        applies: |spec| spec.gate(self_hosting::SELF_HOSTING),
+        hidden: true,
+        ..leaf(
+            "self-hosting",
+            "Turn the static Pods of the control plane into DaemonSets",
+            &[],
+            self_hosting::plan,
+        )
+    },
     leaf(
         "show-join-command",
         "Show the join command for control-plane and worker node",

@@ -2,11 +2,12 @@
 //! cmd/kubeadm/app/phases/uploadconfig and app/phases/kubelet/config.go, 1.37.
 
 use futures::future::BoxFuture;
+use kubeadm_release::facts::control_plane::DYNAMIC_KUBELET_CONFIG;
 use kubeadm_release::facts::objects::StoredConfig;
 
-use super::PhaseError;
+use super::{PhaseError, dynamic_kubelet};
 use crate::objects::{KUBE_SYSTEM, apply, config_maps, create_or_update, rbac};
-use crate::plan::{Action, Apply, Step};
+use crate::plan::{Action, Apply, NodeMarks, Step};
 use crate::ports::View;
 use crate::resource::CONFIG_MAPS;
 use crate::spec::InitSpec;
@@ -56,12 +57,14 @@ pub fn plan_kubelet<'a>(spec: &'a InitSpec, _: View<'a>) -> BoxFuture<'a, Result
         let readers = vec![rbac::group(rbac::NODES_GROUP), rbac::joining_nodes()];
         steps.extend(rbac::let_read(&format!("kubeadm:{name}"), KUBE_SYSTEM, CONFIG_MAPS, &name, readers));
         if spec.release.node.cri_socket_annotation {
-            steps.push(Step::new(Action::MarkNode {
+            steps.push(Step::new(Action::MarkNode(NodeMarks {
                 name: spec.node_name().to_owned(),
-                labels: Vec::new(),
                 annotations: vec![(CRI_SOCKET.to_owned(), spec.init.node_registration.cri_socket.clone())],
-                taints: Vec::new(),
-            }));
+                ..NodeMarks::default()
+            })));
+        }
+        if spec.gate(DYNAMIC_KUBELET_CONFIG) {
+            steps.extend(dynamic_kubelet::follow(spec.node_name(), &name));
         }
         Ok(steps)
     })

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{ActionError, Executor};
 use crate::backoff::Backoff;
 use crate::dryrun::identity;
-use crate::plan::Apply;
+use crate::plan::{Apply, NodeMarks};
 use crate::ports::*;
 use crate::resource::{CLUSTER_ROLE_BINDINGS, NODES, Resource};
 
@@ -119,13 +119,8 @@ impl Executor<'_> {
         }
     }
 
-    pub(super) async fn mark(
-        &self,
-        name: &str,
-        labels: &[(String, String)],
-        annotations: &[(String, String)],
-        taints: &[Value],
-    ) -> Result<(), ActionError> {
+    pub(super) async fn mark(&self, marks: &NodeMarks) -> Result<(), ActionError> {
+        let NodeMarks { name, labels, annotations, taints, config_source } = marks;
         let api = &*self.api;
         // The kubelet registers the node and labels it with its host name; until then there is nothing to patch.
         // A node that never gets there is an error: upstream reports success (quirk 9).
@@ -150,6 +145,9 @@ impl Executor<'_> {
             wanted.extend(others.into_iter().filter(|t| !taints.contains(t)));
             if !taints.is_empty() {
                 patch["spec"]["taints"] = Value::Array(wanted);
+            }
+            if let Some(source) = config_source {
+                patch["spec"]["configSource"] = source.clone();
             }
             api.patch(NODES, "", name, &patch).await
         })

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use kubeadm_release::facts::images::Images;
 use kubeadm_release::{Release, Version, skew};
 use serde_json::Value;
 
-use crate::addons::coredns;
+use crate::addons::dns;
 use crate::objects::KUBE_SYSTEM;
 use crate::ports::{Api, ApiError, Selector};
 use crate::resource::{DEPLOYMENTS, NODES, PODS};
@@ -64,7 +65,7 @@ impl ClusterState {
             let version = text(&node["status"]["nodeInfo"]["kubeletVersion"]);
             state.kubelets.entry(version).or_default().push(text(&node["metadata"]["name"]));
         }
-        let labels = Some(format!("k8s-app={}", coredns::LABEL));
+        let labels = Some(format!("k8s-app={}", dns::LABEL));
         let deployments = list(DEPLOYMENTS, KUBE_SYSTEM, labels, "DNS addon deployments").await?;
         match deployments.as_slice() {
             [] => {}
@@ -204,10 +205,9 @@ pub fn offers(
     offers
 }
 
-/// Tags of CoreDNS and etcd for a version; those of the newest minor where this build does not have its facts.
-pub fn images(version: &Version) -> (&'static str, &'static str) {
-    let release = Release::of(version).unwrap_or_else(|_| Release::newest());
-    (release.images.coredns, release.images.etcd)
+/// The images for a version; those of the newest minor where this build does not have its facts.
+pub fn images(version: &Version) -> Images {
+    Release::of(version).unwrap_or_else(|_| Release::newest()).images
 }
 
 #[cfg(test)]

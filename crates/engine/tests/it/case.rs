@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use kubeadm_config::components::ComponentConfig;
 use kubeadm_config::types::{
-    ApiServer, Arg, ClusterConfiguration, ControlPlaneComponent, EnvVar, Etcd, ExternalEtcd, HostPathMount,
-    InitConfiguration, LocalEtcd, Networking,
+    ApiServer, Arg, AuditPolicy, ClusterConfiguration, ControlPlaneComponent, EnvVar, Etcd, ExternalEtcd,
+    HostPathMount, InitConfiguration, LocalEtcd, Networking,
 };
 use kubeadm_engine::spec::{InitSpec, Layout};
+use kubeadm_release::facts::control_plane::{AUDIT_LOG_DIRECTORY, AUDIT_POLICY, AUDITING};
 use kubeadm_release::{Release, Version};
 use serde_json::Value;
 
@@ -128,7 +129,19 @@ impl Case {
                 extra_envs: list(&part["extraEnvs"]).iter().map(environment).collect(),
             }
         };
+        let feature_gates = self.feature_gates();
+        let policy = self.get(&["auditPolicy"]);
+        let default_policy = match feature_gates.get(AUDITING) {
+            Some(true) => AUDIT_POLICY,
+            _ => "",
+        };
         ClusterConfiguration {
+            audit_policy: AuditPolicy {
+                path: or(text(&policy["path"]), default_policy.into()),
+                log_dir: or(text(&policy["logDir"]), AUDIT_LOG_DIRECTORY.into()),
+                log_max_age: Some(policy["logMaxAge"].as_i64().map_or(2, |days| days.try_into().unwrap())),
+            },
+            feature_gates,
             etcd: etcd(self.get(&["etcd"])),
             networking: Networking {
                 service_subnet: network("serviceSubnet", "serviceSubnet", "10.96.0.0/12"),
@@ -147,6 +160,17 @@ impl Case {
             unified_control_plane_image: self.text(&["unifiedControlPlaneImage"]),
             ..ClusterConfiguration::default()
         }
+    }
+}
+
+impl Case {
+    fn feature_gates(&self) -> BTreeMap<String, bool> {
+        let flag = self.text(&["--feature-gates"]);
+        let given = flag.split(',').filter_map(|gate| gate.split_once('='));
+        let mut gates: BTreeMap<_, _> = given.map(|(name, on)| (name.to_owned(), on == "true")).collect();
+        let of_file = self.get(&["featureGates"]).as_object().into_iter().flatten();
+        gates.extend(of_file.map(|(name, on)| (name.clone(), on.as_bool().unwrap())));
+        gates
     }
 }
 

@@ -11,6 +11,7 @@ mod objects;
 mod preflight;
 mod renewal;
 mod reset;
+mod self_hosting;
 mod upgrade;
 mod wish;
 mod workflow;

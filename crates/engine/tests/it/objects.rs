@@ -12,7 +12,7 @@ use kubeadm_config::flags::init_token;
 use kubeadm_config::load::{self, InitConfig, Loaded, Options, Source};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::INIT;
-use kubeadm_engine::plan::{Action, Line, Step};
+use kubeadm_engine::plan::{Action, Line, NodeMarks, Step};
 use kubeadm_engine::spec::{InitSpec, Layout};
 use kubeadm_testkit::MemoryHost;
 use serde_json::{Value, json};
@@ -34,9 +34,9 @@ const PHASES: [&str; 9] = [
 
 /// Minor, version of the kubeadm that was recorded, and the number of cases that are compared.
 pub(crate) const RECORDED: [(u32, &str, usize); 5] = [
-    (11, "v1.11.10", 1),
-    (12, "v1.12.10", 6),
-    (13, "v1.13.12", 19),
+    (11, "v1.11.10", 3),
+    (12, "v1.12.10", 9),
+    (13, "v1.13.12", 20),
     (36, "v1.36.3", 17),
     (37, "v1.37.2", 16),
 ];
@@ -93,7 +93,7 @@ impl Case {
     /// release here and from kubeadm's in the recording.
     pub(crate) fn is_comparable(&self) -> bool {
         let name = self.name.split_once('/').unwrap().1;
-        let features = ["bad-", "gate-", "config-audit", "v1beta1-kube-dns"];
+        let features = ["bad-", "gate-dynamic", "gate-selfhosting"];
         let older = ["flags-previous-minor", "flags-v1.10", "flags-v1.11", "flags-v112"];
         !features.iter().any(|feature| name.starts_with(feature)) && !older.contains(&name)
     }
@@ -113,6 +113,7 @@ impl Case {
         let file = self.text("config.yaml");
         let loaded = if file.is_empty() {
             options.node_name = Some(self.flag("--node-name"));
+            options.feature_gates = self.flag("--feature-gates");
             load::init_from_flags(self.wish(), &options, &mut NoHost, &mut Vec::new())
         } else {
             let source = Source { text: &file, name: "config.yaml" };
@@ -193,7 +194,7 @@ impl Case {
     }
 
     /// What the recording wrote: by identity, in order.
-    fn recorded(&self) -> BTreeMap<String, Vec<Value>> {
+    pub(crate) fn recorded(&self) -> BTreeMap<String, Vec<Value>> {
         let mut written: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for document in kubeadm_yaml::parse_documents(&self.text("objects.yaml"), "objects.yaml").unwrap() {
             let request = document.value;
@@ -234,7 +235,7 @@ fn key(verb: &str, resource: &str, body: &Value) -> String {
 }
 
 /// What differs between two runs, or between Go's types and what the API takes for equal, is left out.
-fn normal(mut body: Value) -> Value {
+pub(crate) fn normal(mut body: Value) -> Value {
     fn clean(value: &mut Value) {
         match value {
             Value::Object(map) => {
@@ -275,7 +276,7 @@ fn written(steps: &[Step]) -> BTreeMap<String, Vec<Value>> {
                 let text = object.to_string().replace(&STANDARD.encode(CA), CA);
                 (key("CREATE", resource.plural, object), serde_json::from_str(&text).unwrap())
             }
-            Action::MarkNode { name, labels, annotations, taints } => {
+            Action::MarkNode(NodeMarks { name, labels, annotations, taints, config_source }) => {
                 let map = |pairs: &[(String, String)]| -> Value {
                     match pairs {
                         [] => Value::Null,
@@ -286,6 +287,9 @@ fn written(steps: &[Step]) -> BTreeMap<String, Vec<Value>> {
                     json!({ "metadata": { "labels": map(labels), "annotations": map(annotations) } });
                 if !taints.is_empty() {
                     patch["spec"]["taints"] = json!(taints);
+                }
+                if let Some(source) = config_source {
+                    patch["spec"]["configSource"] = source.clone();
                 }
                 (format!("PATCH nodes {name}"), patch)
             }

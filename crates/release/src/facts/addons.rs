@@ -88,10 +88,17 @@ pub struct CoreDns {
     pub reads_nodes: bool,
     /// Whether the ClusterRole may list endpoint slices.
     pub reads_endpoint_slices: bool,
-    /// Whether kube-dns can be chosen instead.
-    pub kube_dns: bool,
     /// Whether existing Deployments are looked at for their replicas.
     pub keeps_replicas: bool,
+}
+
+/// Facts of kube-dns.
+#[derive(Debug, Clone)]
+pub struct KubeDns {
+    /// Whether dnsmasq looks for loops.
+    pub loop_detect: bool,
+    /// Whether pods are bound to nodes of the host's architecture.
+    pub arch_selector: bool,
 }
 
 /// Facts of kube-proxy.
@@ -118,6 +125,8 @@ pub struct KubeProxy {
 pub struct Addons {
     /// CoreDNS.
     pub coredns: CoreDns,
+    /// kube-dns, where it can be chosen instead.
+    pub kube_dns: Option<KubeDns>,
     /// kube-proxy.
     pub kube_proxy: KubeProxy,
 }
@@ -159,9 +168,12 @@ impl Addons {
                 service_name: DNS_SERVICE_NAME.at(minor),
                 reads_nodes: DNS_READS_NODES.at(minor),
                 reads_endpoint_slices: DNS_READS_ENDPOINT_SLICES.at(minor),
-                kube_dns: KUBE_DNS.at(minor),
                 keeps_replicas: DNS_KEEPS_REPLICAS.at(minor),
             },
+            kube_dns: KUBE_DNS.at(minor).then(|| KubeDns {
+                loop_detect: KUBE_DNS_LOOP_DETECT.at(minor),
+                arch_selector: KUBE_DNS_ARCH_SELECTOR.at(minor),
+            }),
             kube_proxy: KubeProxy {
                 critical_annotation: PROXY_CRITICAL_ANNOTATION.at(minor),
                 hostname_override: PROXY_HOSTNAME_OVERRIDE.at(minor),
@@ -275,14 +287,26 @@ const DNS_READS_ENDPOINT_SLICES: Column<bool> = Column(&[
     (22, true), // written by v1.22
 ]);
 
+const DNS_KEEPS_REPLICAS: Column<bool> = Column(&[
+    (0, false), // app/phases/addons/dns/dns.go, v1.13
+    (18, true), // app/phases/addons/dns/dns.go deployedDNSReplicas, v1.18
+]);
+
+// --- kube-dns: app/phases/addons/dns/manifests.go -----------------------------------------------------------------
+
 const KUBE_DNS: Column<bool> = Column(&[
     (0, true),   // gate CoreDNS=false, later dns.type
     (22, false), // API v1beta3, v1.22
 ]);
 
-const DNS_KEEPS_REPLICAS: Column<bool> = Column(&[
-    (0, false), // app/phases/addons/dns/dns.go, v1.13
-    (18, true), // app/phases/addons/dns/dns.go deployedDNSReplicas, v1.18
+const KUBE_DNS_LOOP_DETECT: Column<bool> = Column(&[
+    (0, false), // v1.11
+    (12, true), // v1.12
+]);
+
+const KUBE_DNS_ARCH_SELECTOR: Column<bool> = Column(&[
+    (0, true),   // v1.11
+    (12, false), // v1.12
 ]);
 
 // --- kube-proxy: app/phases/addons/proxy/manifests.go, unless said otherwise ----------------------------------

@@ -101,6 +101,8 @@ pub struct ConfigApi {
     pub offline_fallback: bool,
     /// Feature gates.
     pub feature_gates: Vec<FeatureGate>,
+    /// Whether printed defaults name a node `node` and no taints, and not this host with the taints of a master.
+    pub prints_placeholders: bool,
     /// Whether deprecated gates are refused on the command line and in files.
     pub deprecated_gates_refused: bool,
 }
@@ -113,6 +115,7 @@ impl ConfigApi {
             default_version_label: DEFAULT_VERSION_LABEL.at(minor),
             offline_fallback: OFFLINE_FALLBACK.at(minor),
             feature_gates: Span::at(FEATURE_GATES, minor),
+            prints_placeholders: PRINTS_PLACEHOLDERS.at(minor),
             deprecated_gates_refused: DEPRECATED_GATES_REFUSED.at(minor),
         }
     }
@@ -148,6 +151,11 @@ const DEFAULT_VERSION_LABEL: Column<&str> = Column(&[
 const OFFLINE_FALLBACK: Column<bool> = Column(&[
     (0, false), // app/util/version.go, v1.11
     (12, true), // app/util/version.go, v1.12
+]);
+
+const PRINTS_PLACEHOLDERS: Column<bool> = Column(&[
+    (0, false), // written by v1.13
+    (21, true), // written by v1.21
 ]);
 
 const fn gate(name: &'static str, stage: Stage, default: bool, hidden: bool) -> FeatureGate {

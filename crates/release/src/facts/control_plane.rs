@@ -55,6 +55,15 @@ pub enum Value {
     LoopbackAndAdvertiseUrl(u16),
     /// `<node name>=` and the URL of this member.
     InitialCluster,
+    /// A constant, present only with a feature gate of kubeadm's.
+    WithGate {
+        /// The gate.
+        gate: &'static str,
+        /// The value.
+        text: &'static str,
+    },
+    /// For how many days audit logs are kept, where there are some.
+    AuditLogMaxAge,
 }
 
 /// A default flag of a component.
@@ -66,8 +75,21 @@ pub struct Flag {
     pub value: Value,
 }
 
+/// Where the API server reads its audit policy, and where the default one lies on the host.
+pub const AUDIT_POLICY: &str = "/etc/kubernetes/audit/audit.yaml";
+/// Where the API server writes its audit log.
+pub const AUDIT_LOG_DIRECTORY: &str = "/var/log/kubernetes/audit";
+/// The gate of audit logs.
+pub const AUDITING: &str = "Auditing";
+/// The gate of kubelets that follow a ConfigMap.
+pub const DYNAMIC_KUBELET_CONFIG: &str = "DynamicKubeletConfig";
+
 pub(crate) const fn flag(name: &'static str, value: Value) -> Flag {
     Flag { name, value }
+}
+
+const fn with_gate(gate: &'static str, text: &'static str) -> Value {
+    Value::WithGate { gate, text }
 }
 
 /// What a component is asked by its probes. A path that is absent means no such probe.
@@ -211,6 +233,8 @@ pub struct ControlPlane {
     pub wildcard_host_omitted: bool,
     /// Whether the controller manager mounts the kubelet's volume plugins.
     pub flexvolume: Flexvolume,
+    /// The API of the default audit policy, where the release can be told to keep an audit log.
+    pub audit_api: Option<&'static str>,
 }
 
 /// The directory of the kubelet's volume plugins.
@@ -269,6 +293,7 @@ impl ControlPlane {
             ca_directories: Span::at(CA_DIRECTORIES, minor),
             wildcard_host_omitted: WILDCARD_HOST_OMITTED.at(minor),
             flexvolume: FLEXVOLUME.at(minor),
+            audit_api: AUDIT_API.at(minor),
         }
     }
 }
@@ -334,6 +359,9 @@ const SORTED_ENV: Column<bool> = Column(&[
 const APISERVER_FLAGS: &[Span<Flag>] = &[
     Span::always(flag("advertise-address", Value::AdvertiseAddress)),
     Span::always(flag("allow-privileged", Value::Text("true"))),
+    Span::until(13, flag("audit-log-maxage", Value::AuditLogMaxAge)), // gone in v1.13 with the gate
+    Span::until(13, flag("audit-log-path", with_gate(AUDITING, "/var/log/kubernetes/audit/audit.log"))),
+    Span::until(13, flag("audit-policy-file", with_gate(AUDITING, AUDIT_POLICY))),
     Span::always(flag("authorization-mode", Value::AuthorizationMode)),
     Span::always(flag("client-ca-file", Value::Pki("ca.crt"))),
     Span::until(12, flag("disable-admission-plugins", Value::Text("PersistentVolumeLabel"))), // gone in v1.12
@@ -343,6 +371,10 @@ const APISERVER_FLAGS: &[Span<Flag>] = &[
     Span::always(flag("etcd-certfile", Value::EtcdCert)),
     Span::always(flag("etcd-keyfile", Value::EtcdKey)),
     Span::always(flag("etcd-servers", Value::EtcdServers)),
+    Span::until(
+        13, // gone in v1.13 with the gate
+        flag("feature-gates", with_gate(DYNAMIC_KUBELET_CONFIG, "DynamicKubeletConfig=true")),
+    ),
     Span::until(22, flag("insecure-port", Value::Text("0"))), // still written by v1.21
     Span::always(flag("kubelet-client-certificate", Value::Pki("apiserver-kubelet-client.crt"))),
     Span::always(flag("kubelet-client-key", Value::Pki("apiserver-kubelet-client.key"))),
@@ -482,6 +514,12 @@ const CA_DIRECTORIES: &[Span<CaDirectory>] = &[
     }),
     Span::always(CaDirectory { volume: "etc-ca-certificates", path: "/etc/ca-certificates" }),
 ];
+
+const AUDIT_API: Column<Option<&str>> = Column(&[
+    (0, Some("audit.k8s.io/v1beta1")), // app/util/audit/utils.go, v1.11
+    (12, Some("audit.k8s.io/v1")),     // the same, v1.12
+    (13, None),                        // gate Auditing is gone
+]);
 
 const FLEXVOLUME: Column<Flexvolume> = Column(&[
     (0, Flexvolume::IfPresent), // app/phases/controlplane/volumes.go flexvolumeDirVolumePath, v1.13

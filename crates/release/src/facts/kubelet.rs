@@ -23,6 +23,8 @@ pub enum EnvFlag {
     PauseImage,
     /// `resolv-conf` of systemd-resolved, where that runs.
     ResolvConf,
+    /// `dynamic-config-dir`; only with the gate DynamicKubeletConfig.
+    DynamicConfigDirectory,
 }
 
 /// How the environment file quotes its one value.
@@ -145,6 +147,7 @@ const ENV_FLAGS: &[Span<EnvFlag>] = &[
     Span::within(13, 24, EnvFlag::PauseImageWithDocker), // new in v1.13
     Span::within(24, 35, EnvFlag::PauseImage),           // gone in v1.35
     Span::until(19, EnvFlag::ResolvConf),
+    Span::until(13, EnvFlag::DynamicConfigDirectory), // gone in v1.13 with the gate
 ];
 
 const ENV_QUOTING: Column<EnvQuoting> = Column(&[

@@ -87,7 +87,7 @@ fn own_kubeconfig(session: &Session) -> String {
 }
 
 /// The name of this node: that of its kubelet's certificate, else the host's.
-fn node_name(session: &Session) -> String {
+pub(crate) fn node_name(session: &Session) -> String {
     let files = &*session.fx.files;
     let certificate = kubelet::client_certificate(files);
     let named = certificate.map(|c| c.subject().common_name().to_owned());

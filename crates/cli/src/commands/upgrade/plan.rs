@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use kubeadm_config::error::Notice;
-use kubeadm_config::types::ClusterConfiguration;
+use kubeadm_config::types::{ClusterConfiguration, DnsKind};
 use kubeadm_engine::objects::KUBE_SYSTEM;
 use kubeadm_engine::phases::PhaseError;
 use kubeadm_engine::phases::upgrade::preflight as checks;
@@ -276,7 +276,7 @@ impl Parts<'_> {
                 found.iter().flat_map(|(version, nodes)| nodes.iter().map(move |node| (version, node)));
             rows.map(|(version, node)| component(name, version, new, node)).collect()
         };
-        let (coredns, etcd) = images(&offer.version);
+        let images = images(&offer.version);
         let mut components = Vec::new();
         if state.kubelets.len() > 1 || !state.kubelets.contains_key(&new) {
             components.extend(each("kubelet", &state.kubelets, &new));
@@ -288,11 +288,15 @@ impl Parts<'_> {
             components.push(component("kube-proxy", &cluster.bare(), &new, ""));
         }
         if !config.dns.disabled && !state.dns.is_empty() {
-            components.push(component("CoreDNS", &state.dns, coredns, ""));
+            let (name, tag) = match config.dns.kind {
+                DnsKind::CoreDns => ("CoreDNS", images.coredns),
+                DnsKind::KubeDns => ("kube-dns", images.kube_dns),
+            };
+            components.push(component(name, &state.dns, tag, ""));
         }
         components.push(component("kubeadm", &kubeadm.to_string(), &offer.kubeadm.to_string(), ""));
         if with_etcd {
-            components.extend(each("etcd", &state.of("etcd"), etcd));
+            components.extend(each("etcd", &state.of("etcd"), images.etcd));
         }
         AvailableUpgrade { description: offer.description.clone(), components }
     }
@@ -423,7 +427,7 @@ mod tests {
     }
 
     fn plan(offers: &[Offer], with_etcd: bool) -> UpgradePlan {
-        let cluster = init_defaults(&Release::of(&v("1.36.1")).unwrap()).cluster;
+        let cluster = init_defaults(&Release::of(&v("1.36.1")).unwrap(), "").cluster;
         let parts = Parts { state: &state(), cluster: &v("1.36.1"), kubeadm: &v("1.37.2"), config: &cluster };
         let proxy = serde_json::json!({"apiVersion": "kubeproxy.config.k8s.io/v1alpha1"});
         let kubelet = serde_json::json!({"apiVersion": "kubelet.config.k8s.io/v1beta1"});

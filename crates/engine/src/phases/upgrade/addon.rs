@@ -56,7 +56,7 @@ async fn plan(which: AddOn, spec: &UpgradeSpec, view: View<'_>) -> Result<Vec<St
         return Ok(steps);
     }
     let installed = match which {
-        AddOn::CoreDns => addon::has_coredns(node, view).await?,
+        AddOn::CoreDns => addon::has_dns(node, view).await?,
         AddOn::KubeProxy => addon::has_kube_proxy(view).await?,
     };
     if !installed {
