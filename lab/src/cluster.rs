@@ -74,12 +74,17 @@ pub fn bring_images(lab: &Lab, node: &Node, release: &Release, kubeadm: &Kubeadm
     let have = node.run(["ctr", "-n", "k8s.io", "images", "ls", "-q"])?;
     for image in prepare(lab, release, kubeadm)? {
         if !have.lines().any(|name| name == image.reference) {
-            let inside = image.archive.strip_prefix(lab.root()).unwrap_or(&image.archive);
-            let inside = Path::new("/lab").join(inside);
-            node.run(["ctr", "-n", "k8s.io", "images", "import", &inside.to_string_lossy()])?;
+            import(lab, node, &image)?;
         }
     }
     Ok(())
+}
+
+/// Gives a node one image.
+pub fn import(lab: &Lab, node: &Node, image: &Image) -> Result<()> {
+    let inside = image.archive.strip_prefix(lab.root()).unwrap_or(&image.archive);
+    let inside = Path::new("/lab").join(inside);
+    node.run(["ctr", "-n", "k8s.io", "images", "import", &inside.to_string_lossy()]).map(drop)
 }
 
 /// Runs `kubeadm init` with the node's configuration and more arguments, whatever its exit status.

@@ -8,7 +8,7 @@ use crate::command::Run;
 use crate::error::At as _;
 use crate::gomod::{self, downloaded};
 use crate::releases::{Release, Source};
-use crate::{Lab, Result, gopath, progress};
+use crate::{Lab, Result, gopath, packages, progress};
 
 /// The programs that a node and its images need.
 pub const NEEDED: &[&str] =
@@ -64,7 +64,9 @@ pub fn obtain(lab: &Lab, release: &Release, with_reference: bool) -> Result<()> 
         std::fs::create_dir_all(&bin).at("make", &bin)?;
         match release.source {
             Source::Modules => build_modules(lab, release, &missing)?,
-            Source::Gopath { pins, instead } => gopath::build(lab, release, pins, instead, &missing)?,
+            Source::Gopath { pins, instead, openapi_generator } => {
+                gopath::build(lab, release, pins, instead, openapi_generator, &missing)?;
+            }
         }
     }
     build_aux(lab)?;
@@ -134,6 +136,51 @@ pub fn suite(lab: &Lab, release: &Release) -> Result<PathBuf> {
     )?;
     Ok(program)
 }
+
+/// Obtains kube-dns: its repository carries all that its three programs import. dnsmasq is Debian's.
+pub fn obtain_kube_dns(lab: &Lab) -> Result<()> {
+    packages::install_dnsmasq()?;
+    let gopath = lab.components("dns").join("gopath");
+    let source = gopath.join("src/k8s.io/dns");
+    let programs = ["kube-dns", "dnsmasq-nanny", "sidecar"];
+    if programs.iter().all(|name| lab.program("dns", name).exists()) {
+        return Ok(());
+    }
+    if !source.exists() {
+        progress::during(format!("fetch kube-dns {KUBE_DNS}"), || {
+            Run::new("git")
+                .args([
+                    "clone",
+                    "-q",
+                    "--depth",
+                    "1",
+                    "--branch",
+                    KUBE_DNS,
+                    "https://github.com/kubernetes/dns",
+                ])
+                .args([&source])
+                .read()
+        })?;
+    }
+    let go_old = go_1_19(lab)?;
+    progress::during(format!("build kube-dns {KUBE_DNS}, once"), || {
+        programs.iter().try_for_each(|name| {
+            go(lab, &go_old)
+                .env("GOPATH", &gopath)
+                .env("GO111MODULE", "off")
+                .env("GOFLAGS", "")
+                .args(["build", "-p", "2", "-trimpath", "-ldflags", "-s -w", "-o"])
+                .args([lab.program("dns", name)])
+                .args([format!("./cmd/{name}")])
+                .dir(&source)
+                .read()
+                .map(drop)
+        })
+    })
+}
+
+/// The tag that kubeadm of 1.12 and 1.13 installs.
+const KUBE_DNS: &str = "1.14.13";
 
 /// etcd, etcdctl and CoreDNS of today, and the pause program.
 fn build_aux(lab: &Lab) -> Result<()> {

@@ -22,6 +22,7 @@ pub(crate) fn build(
     release: &Release,
     pins: &str,
     instead: &[(&str, &str)],
+    openapi_generator: &str,
     programs: &[&str],
 ) -> Result<()> {
     let folder = lab.components(release.version);
@@ -36,17 +37,20 @@ pub(crate) fn build(
     progress::during(format!("unpack the sources of {}", release.version), || {
         tree.unpack_kubernetes(release)?;
         tree.replace_lost_modules()?;
-        tree.switch_cadvisor_on()
+        tree.switch_cadvisor_on()?;
+        tree.suit_later_azure()
     })?;
     let mut packages: Vec<String> = programs.iter().map(|p| format!("./cmd/{p}")).collect();
-    packages.push(OPENAPI_GENERATOR.to_owned());
+    packages.push(openapi_generator.to_owned());
     progress::during("unpack what they import", || {
         // The second round is for what the changed files of cAdvisor import.
         tree.unpack_imports(&packages, &versions, false)?;
         tree.rid_cadvisor_of_cgo()?;
         tree.unpack_imports(&packages, &versions, true)
     })?;
-    progress::during("generate the OpenAPI definitions", || tree.generate_openapi(&folder))?;
+    progress::during("generate the OpenAPI definitions", || {
+        tree.generate_openapi(&folder, openapi_generator)
+    })?;
 
     let info =
         lab.root().join(format!("go/pkg/mod/cache/download/k8s.io/kubernetes/@v/{}.info", release.version));
@@ -67,8 +71,6 @@ pub(crate) fn build(
     }
     Ok(())
 }
-
-const OPENAPI_GENERATOR: &str = "k8s.io/kube-openapi/cmd/openapi-gen";
 
 struct Tree<'a> {
     lab: &'a Lab,
@@ -158,6 +160,40 @@ impl Tree<'_> {
         Ok(())
     }
 
+    /// The login helper of 1.11 and 1.12 in the words of a later go-autorest: the one they name needs an azure-sdk that the
+    /// module proxy does not have.
+    fn suit_later_azure(&self) -> Result<()> {
+        let file = self.source("k8s.io/client-go/plugin/pkg/client/auth/azure/azure.go");
+        edit(&file, |text| {
+            if text.contains("json.Number(") || !text.contains("adal.Token{") || text.contains("json.Number")
+            {
+                return text.to_owned();
+            }
+            let mut changed = Vec::new();
+            for line in text.lines() {
+                let mut line = line.to_owned();
+                for field in ["ExpiresIn", "ExpiresOn", "NotBefore"] {
+                    let given = line.trim_start().strip_prefix(&format!("{field}:")).map(str::trim);
+                    if let Some(value) =
+                        given.and_then(|v| v.strip_suffix(',')).filter(|v| v.starts_with("expires"))
+                    {
+                        line = format!("\t\t\t\t{field}: json.Number({value}),");
+                    }
+                    let token = format!("= token.token.{field}");
+                    if line.ends_with(&token) {
+                        line = line.replace(&token, &format!("= string(token.token.{field})"));
+                    }
+                }
+                changed.push(line);
+            }
+            let text = changed.join("\n") + "\n";
+            match text.contains("\"encoding/json\"") {
+                true => text,
+                false => text.replacen("import (\n", "import (\n\t\"encoding/json\"\n", 1),
+            }
+        })
+    }
+
     /// cAdvisor's three small uses of cgo, in Go.
     fn rid_cadvisor_of_cgo(&self) -> Result<()> {
         let cadvisor = self.source("github.com/google/cadvisor");
@@ -216,14 +252,14 @@ impl Tree<'_> {
         Ok(list.lines().filter(|l| !l.trim().is_empty()).map(str::to_owned).collect())
     }
 
-    fn generate_openapi(&self, folder: &Path) -> Result<()> {
+    fn generate_openapi(&self, folder: &Path, generator_package: &str) -> Result<()> {
         let kubernetes = self.source("k8s.io/kubernetes");
         let target = kubernetes.join("pkg/generated/openapi/zz_generated.openapi.go");
         if target.exists() {
             return Ok(());
         }
         let generator = folder.join("openapi-gen");
-        self.go().args(["build", "-p", "2", "-o"]).args([&generator]).args([OPENAPI_GENERATOR]).read()?;
+        self.go().args(["build", "-p", "2", "-o"]).args([&generator]).args([generator_package]).read()?;
         // Every package below the Kubernetes and staging trees that asks for definitions by a comment.
         let marked = Run::script(
             r#"grep -rl --include=*.go '^// *+k8s:openapi-gen=' kubernetes/pkg kubernetes/cmd kubernetes/plugin \
@@ -232,14 +268,16 @@ impl Tree<'_> {
         );
         let marked = marked.dir(&self.source("k8s.io")).read()?;
         let root = self.go().args(["env", "GOROOT"]).read()?;
-        Run::new("nice")
+        let mut run = Run::new("nice")
             .args([&generator])
             .args(["--logtostderr", "-i", marked.trim(), "-p", "k8s.io/kubernetes/pkg/generated/openapi"])
             .args(["-O", "zz_generated.openapi", "-h"])
-            .args([self.source("k8s.io/code-generator/hack/boilerplate.go.txt")])
-            .args(["-r"])
-            .args([folder.join("violations.report")])
-            .env("GOPATH", &self.gopath)
+            .args([self.source("k8s.io/code-generator/hack/boilerplate.go.txt")]);
+        // The one before it knows of no rules, and so of no report.
+        if generator_package.starts_with("k8s.io/kube-openapi/") {
+            run = run.args(["-r"]).args([folder.join("violations.report")]);
+        }
+        run.env("GOPATH", &self.gopath)
             .env("GO111MODULE", "off")
             .env("GOROOT", root.trim())
             .env("GOCACHE", self.lab.root().join("gocache"))

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::{self, ImageFile};
 use crate::command::Run;
+use crate::error::At as _;
 use crate::kubeadm::Kubeadm;
 use crate::releases::Release;
-use crate::{Error, Lab, Result, progress};
+use crate::{Error, Lab, Result, components, progress};
 
 /// One image of a release.
 #[derive(Debug, Clone)]
@@ -20,7 +21,10 @@ pub struct Image {
 
 /// Makes the archives that are missing, or older than their program, and returns all images of the release.
 pub fn make(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image>> {
-    let references = kubeadm.image_list(release)?;
+    make_all(lab, release, kubeadm.image_list(release)?)
+}
+
+fn make_all(lab: &Lab, release: &Release, references: Vec<String>) -> Result<Vec<Image>> {
     let images: Vec<Image> = references
         .into_iter()
         .map(|reference| {
@@ -42,6 +46,13 @@ pub fn make(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image
     Ok(images)
 }
 
+/// Makes the images of kube-dns, which a release lists only for clusters that ask for it.
+pub fn kube_dns(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image>> {
+    components::obtain_kube_dns(lab)?;
+    let all = kubeadm.kube_dns_list(release)?;
+    make_all(lab, release, all)
+}
+
 /// Finds the pause image, which containerd's configuration names too.
 pub fn pause(images: &[Image]) -> Result<&str> {
     images
@@ -61,6 +72,9 @@ fn program_of(lab: &Lab, release: &Release, name: &str) -> PathBuf {
     match name {
         "etcd" | "coredns" => lab.program(release.aux, name),
         "pause" => lab.program("aux", name),
+        "k8s-dns-kube-dns" => lab.program("dns", "kube-dns"),
+        "k8s-dns-sidecar" => lab.program("dns", "sidecar"),
+        "k8s-dns-dnsmasq-nanny" => lab.program("dns", "dnsmasq-nanny"),
         _ => release.program(lab, name),
     }
 }
@@ -79,9 +93,28 @@ fn make_one(lab: &Lab, release: &Release, image: &Image) -> Result<()> {
         "etcd" => (None, etcd_files(lab, release)?),
         "coredns" => (Some("/coredns"), vec![ImageFile::new(&built, "/coredns")]),
         "pause" => (Some("/pause"), vec![ImageFile::new(&built, "/pause")]),
+        "k8s-dns-kube-dns" => (Some("/kube-dns"), vec![ImageFile::new(&built, "/kube-dns")]),
+        "k8s-dns-sidecar" => (Some("/sidecar"), vec![ImageFile::new(&built, "/sidecar")]),
+        "k8s-dns-dnsmasq-nanny" => {
+            let mut files = libraries(None, Path::new(DNSMASQ))?;
+            files.push(ImageFile::new(DNSMASQ, DNSMASQ));
+            // It gives up root for the user that its name has there.
+            files.push(ImageFile::new(accounts_file(lab)?, "/etc/passwd"));
+            files.push(ImageFile::new(&built, "/dnsmasq-nanny"));
+            (Some("/dnsmasq-nanny"), files)
+        }
         other => return Err(Error::Unfit(format!("the lab has no recipe for the image {other}"))),
     };
     archive::write(&image.archive, &image.reference, entrypoint, &files)
+}
+
+const DNSMASQ: &str = "/usr/sbin/dnsmasq";
+
+fn accounts_file(lab: &Lab) -> Result<PathBuf> {
+    let path = lab.components("dns").join("passwd");
+    let text = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
+    std::fs::write(&path, text).at("write", &path)?;
+    Ok(path)
 }
 
 /// etcd, etcdctl and a shell: liveness probes of 2018 run etcdctl through one.

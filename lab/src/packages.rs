@@ -45,6 +45,14 @@ pub fn install_readers() -> Result<()> {
     install_all(READERS.iter())
 }
 
+/// For kube-dns.
+const DNSMASQ: &[Package] = &[package("dnsmasq-base", "/usr/sbin/dnsmasq")];
+
+/// Installs dnsmasq, if it is missing.
+pub fn install_dnsmasq() -> Result<()> {
+    install_all(DNSMASQ.iter())
+}
+
 /// Installs what is missing; asks apt for nothing when nothing is.
 pub fn install(old_releases: bool) -> Result<()> {
     install_all(ALWAYS.iter().chain(if old_releases { OLD } else { &[] }))

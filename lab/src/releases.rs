@@ -15,6 +15,8 @@ pub enum Source {
         pins: &'static str,
         /// Versions that replace the list's: what a later Go needs, or what the module proxy lacks at the pinned one.
         instead: &'static [(&'static str, &'static str)],
+        /// The package of the program that makes the OpenAPI definitions.
+        openapi_generator: &'static str,
     },
 }
 
@@ -81,17 +83,70 @@ pub const ALL: &[Release] = &[
                 ("golang.org/x/net", "v0.0.0-20190812203447-cdfb69ac37fc"),
                 ("k8s.io/kube-openapi", "v0.0.0-20181109181836-c59034cc13d5"),
             ],
+            openapi_generator: KUBE_OPENAPI,
         },
-        aux: "aux-old",
-        build_minutes: 10,
         config: include_str!("../data/init-v1beta1.yaml"),
-        ignore: "SystemVerification",
-        // It calls every kernel of today unsupported and misses Docker.
-        reference_ignore: "all",
-        only_cgroup_v1: true,
         label: "v1.13",
+        ..OF_2018
+    },
+    Release {
+        version: "v1.12.10",
+        minor: 12,
+        source: Source::Gopath {
+            pins: include_str!("../data/pins-v1.12.10.txt"),
+            instead: &[
+                ("github.com/modern-go/reflect2", "v1.0.2"),
+                ("github.com/munnerz/goautoneg", "v0.0.0-20120707110453-a547fc61f48d"),
+                ("github.com/blang/semver", "v3.5.0+incompatible"),
+                ("github.com/Azure/azure-sdk-for-go", "v21.4.0+incompatible"),
+                ("github.com/Azure/go-autorest", "v11.1.0+incompatible"),
+            ],
+            openapi_generator: KUBE_OPENAPI,
+        },
+        config: include_str!("../data/init-v1alpha3.yaml"),
+        label: "v1.12",
+        ..OF_2018
+    },
+    Release {
+        version: "v1.11.10",
+        minor: 11,
+        source: Source::Gopath {
+            pins: include_str!("../data/pins-v1.11.10.txt"),
+            instead: &[
+                ("github.com/modern-go/reflect2", "v1.0.2"),
+                ("github.com/munnerz/goautoneg", "v0.0.0-20120707110453-a547fc61f48d"),
+                ("github.com/blang/semver", "v3.5.0+incompatible"),
+                ("github.com/Azure/azure-sdk-for-go", "v21.4.0+incompatible"),
+                ("github.com/Azure/go-autorest", "v11.1.0+incompatible"),
+                ("github.com/coreos/etcd", "v3.2.24+incompatible"),
+                ("github.com/vmware/govmomi", "v0.0.0-20180822160426-22f74650cf39"),
+                ("github.com/quobyte/api", "v0.1.2"),
+                ("k8s.io/gengo", "v0.0.0-20180702041517-fdcf9f9480fd"),
+            ],
+            openapi_generator: "k8s.io/code-generator/cmd/openapi-gen",
+        },
+        config: include_str!("../data/init-v1alpha2.yaml"),
+        label: "v1.11",
+        ..OF_2018
     },
 ];
+
+const KUBE_OPENAPI: &str = "k8s.io/kube-openapi/cmd/openapi-gen";
+
+/// What the releases of 2018 share.
+const OF_2018: Release = Release {
+    version: "",
+    minor: 0,
+    source: Source::Modules,
+    aux: "aux-old",
+    build_minutes: 10,
+    config: "",
+    ignore: "SystemVerification",
+    // They call every kernel of today unsupported and miss Docker.
+    reference_ignore: "all",
+    only_cgroup_v1: true,
+    label: "",
+};
 
 /// Finds a release by its version.
 pub fn find(version: &str) -> Result<&'static Release> {

@@ -86,10 +86,21 @@ impl Context<'_> {
 
     /// Starts a node with some kubeadm; it is removed at the scenario's end.
     pub fn node_with(&self, name: &str, kubeadm: &Kubeadm) -> Result<Node> {
+        self.claim(name)?;
+        cluster::start_node(self.lab, name, self.release, kubeadm, &self.images)
+    }
+
+    /// Starts a node of another release; it is removed at the scenario's end.
+    pub fn node_of(&self, name: &str, release: &Release, images: &[Image]) -> Result<Node> {
+        self.claim(name)?;
+        cluster::start_node(self.lab, name, release, self.kubeadm, images)
+    }
+
+    fn claim(&self, name: &str) -> Result<()> {
         if !self.nodes.borrow().iter().any(|claim| claim.name == name) {
             self.nodes.borrow_mut().push(Claim::on(self.lab, name)?);
         }
-        cluster::start_node(self.lab, name, self.release, kubeadm, &self.images)
+        Ok(())
     }
 
     /// Starts a node whose kubelet speaks to Docker, which has the release's images.

@@ -8,6 +8,7 @@ mod etcd;
 mod expired;
 mod external;
 mod failures;
+mod features;
 mod init;
 mod joins;
 mod kill;
@@ -15,8 +16,10 @@ mod killed;
 mod mixed;
 mod network;
 mod packages;
+mod page;
 mod rerun;
 mod reset;
+mod self_hosting;
 mod suite;
 mod upgrade;
 mod variants;
@@ -63,4 +66,15 @@ pub const ALL: &[&Scenario] = &[
     &upgrade::EXTERNAL_CA,
     &upgrade::KILLED,
     &upgrade::MIXED,
+    &upgrade::OF_2018,
+    &worker::OF_2018,
+    &page::FLAGS,
+    &variants::EXTERNAL_CA_OF_2018,
+    &features::ONE_BINARY,
+    &features::GATES,
+    &features::GATES_OF_1_11,
+    &features::KUBE_DNS,
+    &self_hosting::PIVOT,
+    &self_hosting::CONVERT,
+    &self_hosting::GATES,
 ];

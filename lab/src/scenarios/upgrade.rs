@@ -58,6 +58,15 @@ pub(super) const MIXED: Scenario = Scenario {
     ..Scenario::PLAIN
 };
 
+pub(super) const OF_2018: Scenario = Scenario {
+    name: "upgrade-v1.12",
+    about: "v1.12 to v1.13, whose etcd also listens at the node's address",
+    release: "v1.12.10",
+    ours_only: true,
+    run: of_2018,
+    ..Scenario::PLAIN
+};
+
 const OLD: &str = "v1.36.3";
 const NEW: &str = "v1.37.2";
 /// The pod itself is not touched.
@@ -131,23 +140,27 @@ fn upgrade_node(context: &Context<'_>, node: &Node) -> Result<()> {
 
 /// All that kubeadm runs is of the new release, and so are the kubelets.
 fn upgraded(kubectl: &Kubectl, shape: Shape) -> Result<()> {
+    upgraded_to(kubectl, OLD, NEW, shape)
+}
+
+fn upgraded_to(kubectl: &Kubectl, old: &str, new: &str, shape: Shape) -> Result<()> {
     progress::step("check that everything is of the new release");
     // kube-proxy is replaced one node after the other, also after kubeadm has ended.
     wait_for("pods of the new release", Duration::from_secs(120), || {
         let path = "jsonpath={range .items[*]}{.metadata.name} {..containers[*].image}{\"\\n\"}{end}";
         let pods =
             kubectl.run(["-n", "kube-system", "get", "pods", "-o", path]).map_err(|e| e.to_string())?;
-        let (old, new) = (pods.matches(OLD).count(), pods.matches(NEW).count());
+        let (left, there) = (pods.matches(old).count(), pods.matches(new).count());
         let wanted = 4 * shape.control_planes + shape.workers;
-        if old == 0 && new == wanted { Ok(()) } else { Err(format!("{new} of {wanted}:\n{pods}")) }
+        if left == 0 && there == wanted { Ok(()) } else { Err(format!("{there} of {wanted}:\n{pods}")) }
     })?;
     wait_for("kubelets of the new release", Duration::from_secs(60), || {
         let path = "jsonpath={.items[*].status.nodeInfo.kubeletVersion}";
         let versions = kubectl.run(["get", "nodes", "-o", path]).map_err(|e| e.to_string())?;
-        if versions.split(' ').all(|version| version == NEW) { Ok(()) } else { Err(versions) }
+        if versions.split(' ').all(|version| version == new) { Ok(()) } else { Err(versions) }
     })?;
     let config = kubectl.run(["-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "yaml"])?;
-    check("the version in kubeadm-config", config.contains(NEW), NEW, config)
+    check("the version in kubeadm-config", config.contains(new), new, config)
 }
 
 /// Each comes after the one before it.
@@ -239,6 +252,23 @@ fn crashes(context: &Context<'_>, node: &Node) -> Result<()> {
     let limit = Duration::from_secs(90);
     check("time until all is as before", output.took < limit, format!("{limit:?}"), output.tail(20))?;
     serves(context, node)
+}
+
+fn of_2018(context: &Context<'_>) -> Result<()> {
+    let node = context.node("up12")?;
+    context.init(&node, &[])?;
+    let new = releases::find("v1.13.12")?;
+    context.bring_images(&node, new)?;
+    let kubectl = context.ready(&node)?;
+    progress::step(format!("kubeadm upgrade apply {}", new.version));
+    let output = context.kubeadm(&node, &["upgrade", "apply", new.version, "--yes", &context.ignore()])?;
+    progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
+    context.install_kubelet(&node, new)?;
+    upgraded_to(&kubectl, context.release.version, new.version, Shape::of(1, 0))?;
+    let etcd = node.read("/etc/kubernetes/manifests/etcd.yaml")?;
+    let both = format!("--listen-client-urls=https://127.0.0.1:2379,https://{}:2379", node.address);
+    check("where etcd listens", etcd.contains(&both), both, etcd)?;
+    context.ready(&node).map(drop)
 }
 
 fn external_ca(context: &Context<'_>) -> Result<()> {

@@ -28,6 +28,15 @@ pub(super) const ECDSA: Scenario =
     scenario("ecdsa-patches", "ECDSA keys, patches, extra arguments and uploaded certificates", false, ecdsa);
 pub(super) const EXTERNAL_CA: Scenario =
     scenario("external-ca", "a cluster whose CA keys are elsewhere, in both forms", false, external_ca);
+pub(super) const EXTERNAL_CA_OF_2018: Scenario = Scenario {
+    release: "v1.13.12",
+    ..scenario(
+        "external-ca-v1.13",
+        "the same for v1.13, whose own kubeadm always failed at it",
+        true,
+        external_ca,
+    )
+};
 pub(super) const ROOTLESS: Scenario =
     scenario("rootless", "RootlessControlPlane runs no component as root", false, rootless);
 pub(super) const ROOTFS: Scenario =

@@ -19,6 +19,15 @@ pub(super) const SCENARIO: Scenario = Scenario {
     ..Scenario::PLAIN
 };
 
+pub(super) const OF_2018: Scenario = Scenario {
+    name: "join-v1.13",
+    about: "the same for v1.13",
+    release: "v1.13.12",
+    ours_only: true,
+    run,
+    ..Scenario::PLAIN
+};
+
 /// The token of a join that begins before its cluster.
 const TOKEN: &str = "early0.0123456789abcdef";
 /// Within which a join that cannot succeed has to say so.
