@@ -65,13 +65,14 @@ pub fn default_kubelet(
     (document, warnings)
 }
 
-/// The old way: what concerns security is set whatever the user wrote, and the CA has a fixed place.
+/// The old way: what concerns security is set whatever the user wrote. The original gave the CA a fixed place, where no CA is
+/// with another `certificatesDir`; its kubelet then does not start.
 fn enforce(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<FieldWarning>) {
     default_text(document, "staticPodPath", STATIC_PODS);
     tree::set_default(document, "clusterDNS", json!([cluster_dns(inputs.service_subnet)]));
     default_text(document, "clusterDomain", inputs.dns_domain);
     let mut need = |path, value| warnings.extend(impose(document, KIND, path, value));
-    need("authentication.x509.clientCAFile", json!("/etc/kubernetes/pki/ca.crt"));
+    need("authentication.x509.clientCAFile", json!(client_ca(inputs)));
     need("authentication.anonymous.enabled", json!(false));
     need("authentication.webhook.enabled", json!(true));
     need("authorization.mode", json!("Webhook"));
@@ -83,7 +84,6 @@ fn enforce(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<
 
 /// The new way: the user's values stand, and other ones than recommended are warned of.
 fn propose(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<FieldWarning>) {
-    let client_ca = format!("{}/ca.crt", inputs.certificates_dir.trim_end_matches('/'));
     let dns = json!([cluster_dns(inputs.service_subnet)]);
     let mut want = |path, value: Value| warnings.extend(recommend(document, KIND, path, &value));
     want("staticPodPath", json!(STATIC_PODS));
@@ -91,7 +91,7 @@ fn propose(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<
     if !inputs.dns_domain.is_empty() {
         want("clusterDomain", json!(inputs.dns_domain));
     }
-    want("authentication.x509.clientCAFile", json!(client_ca));
+    want("authentication.x509.clientCAFile", json!(client_ca(inputs)));
     want("authentication.anonymous.enabled", json!(false));
     want("authorization.mode", json!("Webhook"));
     want("authentication.webhook.enabled", json!(true));
@@ -100,6 +100,10 @@ fn propose(document: &mut Value, inputs: &KubeletInputs<'_>, warnings: &mut Vec<
     want("readOnlyPort", json!(0));
     // Whether the user set it cannot be seen in the Go type, so upstream decides alone.
     warnings.extend(impose(document, KIND, "rotateCertificates", json!(true)));
+}
+
+fn client_ca(inputs: &KubeletInputs<'_>) -> String {
+    format!("{}/ca.crt", inputs.certificates_dir.trim_end_matches('/'))
 }
 
 /// The tenth address of the first service range.
