@@ -442,13 +442,13 @@ pub fn upgrade_defaults() -> UpgradeConfiguration {
     config
 }
 
-/// The release of commands whose configuration names no version.
 /// The socket that the node tells. Kubelets of old are told paths; nobody is to be warned of what he did not say.
 fn known_socket(options: &Options) -> String {
     let path = options.known_socket.starts_with('/');
     format!("{}{}", if path { "unix://" } else { "" }, options.known_socket)
 }
 
+/// The release of commands whose configuration names no version.
 fn own_release(options: &Options) -> Result<(Version, Release), ConfigError> {
     let version = options.target.clone().unwrap_or_else(|| options.client.clone());
     let release = Release::of(&version)?;

@@ -6,7 +6,7 @@ use kubeadm_config::address;
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::{self, Source};
 use kubeadm_engine::join::{JoinSpec, Settings};
-use kubeadm_engine::kubelet::speaks_to_docker;
+use kubeadm_engine::kubelet::{self, speaks_to_docker};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::join::JOIN;
 use kubeadm_engine::ports::DOCKERSHIM;
@@ -14,6 +14,8 @@ use kubeadm_pki::KeyAlgorithm;
 use kubeadm_pki::inventory::CERTIFICATES;
 
 use super::run_phases;
+use kubeadm_release::Release;
+
 use crate::error::CommandError;
 use crate::output;
 use crate::parse::Call;
@@ -186,5 +188,9 @@ fn complete(
         proxy_env: resolve::proxy_env(&session.fx),
         kubeadm_version: wish::own_version(),
     };
-    Ok((JoinSpec::new(join, loaded.version, loaded.release, settings), skip))
+    // Before the cluster is known, the kubelet here tells best of which release it will be.
+    let installed = session.block_on(kubelet::installed(&*session.fx.system)).ok();
+    let known = installed.and_then(|version| Some((Release::of(&version).ok()?, version)));
+    let (release, version) = known.unwrap_or((loaded.release, loaded.version));
+    Ok((JoinSpec::new(join, version, release, settings), skip))
 }

@@ -42,8 +42,11 @@ fn what_was_kept_is_kept_again() {
             if case.name.ends_with("bad-version-new") || OLDER.contains(&case.name.as_str()) {
                 continue;
             }
+            // In a dry run 1.11 and 1.12 tell of another folder than they mean, and a kubelet's CA is elsewhere.
+            let moved = "certificatesDir: /etc/kubernetes\n";
             let key = if minor == "1.11" { "MasterConfiguration" } else { "ClusterConfiguration" };
-            let text = kept[key].as_str().unwrap();
+            let text = kept[key].as_str().unwrap().replace(moved, "certificatesDir: /etc/kubernetes/pki\n");
+            let text = text.as_str();
             let source = Source { text, name: key };
             let mut notices = Vec::new();
             let loaded = load::load_init(source, &options(client), &mut host(), &mut notices);
