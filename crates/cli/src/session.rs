@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kubeadm_config::detect::{Detect, FetchError, Interface, RoutingTables};
 use kubeadm_config::error::{Notice, Severity};
-use kubeadm_engine::ports::{Effects, HttpGet, HttpTrust};
+use kubeadm_engine::ports::{DOCKERSHIM, Effects, HttpGet, HttpTrust};
 use kubeadm_host::keys::KeyPool;
 use kubeadm_host::output::HostOutput;
 use kubeadm_release::Release;
@@ -71,6 +71,18 @@ impl Session {
                 many.join(", ")
             ))),
         }
+    }
+
+    /// The socket of a runtime for a kubelet whose release looks for none; empty where it does look, or nothing is found.
+    /// Docker goes before others: where it is, its own containerd answers too
+    /// (cmd/kubeadm/app/util/runtime/runtime.go, 1.14).
+    pub(crate) fn socket_for(&self, kubelet: &Release) -> String {
+        if !kubelet.kubelet.sockets.known.is_empty() {
+            return String::new();
+        }
+        let docker = || self.fx.runtimes.answers(DOCKERSHIM).then(|| DOCKERSHIM.to_owned());
+        let told = kubeadm_engine::kubelet::runtime_socket(&*self.fx.files);
+        told.or_else(docker).or_else(|| self.kubelets_socket().ok()).unwrap_or_default()
     }
 
     /// The text of a configuration file.

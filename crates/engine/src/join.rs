@@ -47,7 +47,7 @@ pub enum JoinedError {
 pub struct JoinSpec {
     /// The configuration, complete.
     pub join: JoinConfiguration,
-    /// This node before its cluster is known: what checks of the machine need.
+    /// This node before its cluster is known, as one of its kubelet's release: what checks of the machine need.
     pub alone: InitSpec,
     settings: Settings,
     joined: OnceLock<Joined>,

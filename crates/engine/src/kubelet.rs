@@ -4,10 +4,10 @@ use std::path::Path;
 
 use kubeadm_pki::Certificate;
 use kubeadm_pki::kubeconfig::Kubeconfig;
-use kubeadm_release::{Release, Version};
+use kubeadm_release::Version;
 
 use crate::phases::kubelet_start::{config_file, env_file};
-use crate::ports::{DOCKERSHIM, Files, Runtimes, System};
+use crate::ports::{DOCKERSHIM, Files, System};
 use crate::spec::KUBELET;
 
 /// The socket of the container runtime that the kubelet speaks to, where a file names it. A flag counts before the
@@ -42,15 +42,6 @@ pub async fn installed(system: &dyn System) -> Result<Version, String> {
     text.strip_prefix("Kubernetes ")
         .and_then(|v| v.trim().parse().ok())
         .ok_or_else(|| format!("Unable to parse output from Kubelet: {text:?}"))
-}
-
-/// Whether Docker answers and the installed kubelet would speak to it unless told otherwise. Where Docker is, its own
-/// containerd answers too, so nothing else is looked for then (cmd/kubeadm/app/util/runtime/runtime.go, 1.14).
-pub async fn speaks_to_docker(runtimes: &dyn Runtimes, system: &dyn System) -> bool {
-    runtimes.answers(DOCKERSHIM)
-        && installed(system)
-            .await
-            .is_ok_and(|version| Release::of(&version).is_ok_and(|r| r.kubelet.sockets.default == DOCKERSHIM))
 }
 
 /// Where the kubelet keeps the client certificate that it renews itself, with its key.

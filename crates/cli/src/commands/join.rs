@@ -6,16 +6,14 @@ use kubeadm_config::address;
 use kubeadm_config::error::Notice;
 use kubeadm_config::load::{self, Source};
 use kubeadm_engine::join::{JoinSpec, Settings};
-use kubeadm_engine::kubelet::{self, speaks_to_docker};
+use kubeadm_engine::kubelet::installed;
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::join::JOIN;
-use kubeadm_engine::ports::DOCKERSHIM;
 use kubeadm_pki::KeyAlgorithm;
 use kubeadm_pki::inventory::CERTIFICATES;
-
-use super::run_phases;
 use kubeadm_release::Release;
 
+use super::run_phases;
 use crate::error::CommandError;
 use crate::output;
 use crate::parse::Call;
@@ -148,8 +146,11 @@ fn complete(
     }
     let mut options = resolve::options(Needs { version: false, runtime: true });
     options.needs_discovery = needs_discovery;
-    if session.block_on(speaks_to_docker(&*session.fx.runtimes, &*session.fx.system)) {
-        options.known_socket = DOCKERSHIM.into();
+    // The cluster's release is not known yet; that of the kubelet is near to it.
+    let kubelet = session.block_on(installed(&*session.fx.system)).ok();
+    if let Some((kubelet, release)) = kubelet.and_then(|k| Release::of(&k).ok().map(|release| (k, release))) {
+        options.known_socket = session.socket_for(&release);
+        options.target = Some(kubelet);
     }
     options.node_name = flags.given("node-name").then(|| flags.text("node-name")).filter(|n| !n.is_empty());
     let is_file = |path: &str| session.fx.files.exists(Path::new(path));
@@ -188,9 +189,5 @@ fn complete(
         proxy_env: resolve::proxy_env(&session.fx),
         kubeadm_version: wish::own_version(),
     };
-    // Before the cluster is known, the kubelet here tells best of which release it will be.
-    let installed = session.block_on(kubelet::installed(&*session.fx.system)).ok();
-    let known = installed.and_then(|version| Some((Release::of(&version).ok()?, version)));
-    let (release, version) = known.unwrap_or((loaded.release, loaded.version));
-    Ok((JoinSpec::new(join, version, release, settings), skip))
+    Ok((JoinSpec::new(join, loaded.version, loaded.release, settings), skip))
 }

@@ -56,16 +56,21 @@ pub fn plan_kubelet<'a>(spec: &'a InitSpec, _: View<'a>) -> BoxFuture<'a, Result
         )));
         let readers = vec![rbac::group(rbac::NODES_GROUP), rbac::joining_nodes()];
         steps.extend(rbac::let_read(&format!("kubeadm:{name}"), KUBE_SYSTEM, CONFIG_MAPS, &name, readers));
-        if spec.release.node.cri_socket_annotation {
-            steps.push(Step::new(Action::MarkNode(NodeMarks {
-                name: spec.node_name().to_owned(),
-                annotations: vec![(CRI_SOCKET.to_owned(), spec.init.node_registration.cri_socket.clone())],
-                ..NodeMarks::default()
-            })));
-        }
+        steps.extend(cri_socket(spec));
         if spec.gate(DYNAMIC_KUBELET_CONFIG) {
             steps.extend(dynamic_kubelet::follow(spec.node_name(), &name));
         }
         Ok(steps)
+    })
+}
+
+/// The annotation that tells of a node's container runtime, in releases that have it.
+pub(super) fn cri_socket(spec: &InitSpec) -> Option<Step> {
+    spec.release.node.cri_socket_annotation.then(|| {
+        Step::new(Action::MarkNode(NodeMarks {
+            name: spec.node_name().to_owned(),
+            annotations: vec![(CRI_SOCKET.to_owned(), spec.init.node_registration.cri_socket.clone())],
+            ..NodeMarks::default()
+        }))
     })
 }

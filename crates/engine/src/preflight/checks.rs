@@ -48,6 +48,7 @@ enum Kind {
     System,
     Hostname,
     KubeletVersion,
+    JoinedKubeletVersion,
     KubeletService,
     IpvsModules,
     DataDir(String),
@@ -99,6 +100,7 @@ impl Check {
             Kind::System => system::verify(spec, view).await,
             Kind::Hostname => network::hostname(spec, view).await,
             Kind::KubeletVersion => kubelet::version(spec, view).await,
+            Kind::JoinedKubeletVersion => kubelet::not_too_old(spec, view).await,
             Kind::KubeletService => kubelet::service(view).await,
             Kind::IpvsModules => machine::ipvs_modules(view),
             Kind::DataDir(dir) => paths::data_dir_available(spec, view, dir),
@@ -179,6 +181,12 @@ pub fn join(spec: &InitSpec, server: Option<&str>) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// The check of a joining node once its cluster is known: the machine is looked at before that, as one for the release of
+/// its kubelet.
+pub fn joined() -> Vec<Check> {
+    vec![Check::new("KubeletVersion", Kind::JoinedKubeletVersion)]
 }
 
 /// Facts of `init` that a node has to fulfil before it is upgraded.

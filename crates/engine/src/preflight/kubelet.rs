@@ -1,6 +1,6 @@
 //! Checks of the kubelet and of versions.
 
-use kubeadm_release::skew;
+use kubeadm_release::skew::{self, KubeletSkew};
 
 use super::Outcome;
 use super::machine::NO_INIT_SYSTEM;
@@ -26,6 +26,15 @@ pub(super) async fn version(spec: &InitSpec, view: View<'_>) -> Outcome {
             Ok(()) => Outcome::good(),
             Err(error) => Outcome::error(error.to_string()),
         },
+    }
+}
+
+/// Whether the kubelet is new enough for a cluster that it joins. One that is newer is the administrator's choice there.
+pub(super) async fn not_too_old(spec: &InitSpec, view: View<'_>) -> Outcome {
+    match installed(view.system).await.map(|kubelet| skew::kubelet_allowed(&kubelet, &spec.version)) {
+        Err(error) => Outcome::error(format!("couldn't get kubelet version: {error}")),
+        Ok(Err(error @ KubeletSkew::TooOld { .. })) => Outcome::error(error.to_string()),
+        Ok(_) => Outcome::good(),
     }
 }
 

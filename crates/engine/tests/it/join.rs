@@ -17,7 +17,7 @@ use kubeadm_engine::phases::{INIT, PhaseError};
 use kubeadm_engine::ports::{ApiError, Clock, Files, WriteApi};
 use kubeadm_engine::resource::{CONFIG_MAPS, NODES, SECRETS};
 use kubeadm_engine::run::{self, RunError};
-use kubeadm_engine::spec::InitSpec;
+use kubeadm_engine::spec::{Ignored, InitSpec};
 use kubeadm_pki::kubeconfig::Kubeconfig;
 use kubeadm_pki::{Certificate, jws};
 use kubeadm_testkit::{MemoryCluster, MemoryHost};
@@ -29,6 +29,14 @@ pub(crate) const VERSION: &str = "v1.37.2";
 pub(crate) const TOKEN: &str = "abcdef.0123456789abcdef";
 const CA: &str = "/etc/kubernetes/pki/ca.crt";
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+/// A kubelet.conf with credentials of its own.
+const CREDENTIALS: &str = "apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: k, user: u}}]
+clusters: [{name: k, cluster: {server: 'https://192.0.2.10:6443'}}]
+users: [{name: u, user: {token: t}}]
+";
 const BOOTSTRAP_CONF: &str = "/etc/kubernetes/bootstrap-kubelet.conf";
 
 /// A cluster made by `init`, its `cluster-info` signed as the controller manager does, and the pin of its authority.
@@ -99,6 +107,43 @@ fn a_worker_has_what_its_kubelet_needs() {
     // Again: nothing is in the way, and nothing is asked of the bootstrap.
     join(&host, TOKEN, &pin).unwrap();
     assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()));
+}
+
+/// Before the cluster is known, the machine is looked at for the release of its kubelet.
+#[test]
+fn a_kubelet_is_held_against_the_cluster() {
+    let (cluster, pin) = cluster();
+    let host = machine(&cluster);
+    host.machine.set(|state| state.install_kubelet("v1.13.12"));
+    let mut spec = wish::join("v1.13.12", TOKEN, &[pin]);
+    // What else a machine of 2018 has.
+    spec.alone.ignored = Ignored(
+        ["systemverification", "filecontent--proc-sys-net-bridge-bridge-nf-call-iptables"]
+            .map(str::to_owned)
+            .into(),
+    );
+    let RunError::Phase { source, .. } = run_phases(&host, &spec, &[]).unwrap_err() else { panic!() };
+    let PhaseError::Preflight(report) = *source else { panic!("{source}") };
+    let error = format!("{:?}", report.errors);
+    assert!(error.contains("is lower than kubeadm can support"), "{error}");
+    assert_eq!(report.errors.len(), 1, "{error}");
+    assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()), "the join went on");
+}
+
+/// Later kubeadms of that time look for the runtime of a node in its annotation.
+#[test]
+fn a_node_of_old_is_annotated_with_its_runtime() {
+    for (version, expected) in [("v1.13.12", true), (VERSION, false)] {
+        let (cluster, pin) = cluster();
+        let host = machine(&cluster);
+        cluster.register("w1");
+        let spec = wish::join(version, TOKEN, &[pin]);
+        host.files.put(KUBELET_CONF, CREDENTIALS, 0o600);
+        run_phases(&host, &spec, &["preflight", "kubelet-start"]).unwrap();
+        let node = cluster.object(NODES, "", "w1").unwrap();
+        let annotation = &node["metadata"]["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"];
+        assert_eq!(annotation == "unix:///run/memory.sock", expected, "{version}: {node}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::executor::block_on;
 use kubeadm_engine::diagnose::Finding;
 use kubeadm_engine::dryrun;
-use kubeadm_engine::kubelet::{runtime_socket, speaks_to_docker};
+use kubeadm_engine::kubelet::runtime_socket;
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::{INIT, PhaseError};
 use kubeadm_engine::ports::{
@@ -17,7 +17,7 @@ use kubeadm_engine::ports::{
 use kubeadm_engine::resource::{CONFIG_MAPS, SECRETS};
 use kubeadm_engine::run::{self, ActionError, RunError};
 use kubeadm_engine::spec::{Ignored, InitSpec, Layout};
-use kubeadm_testkit::{Entry, MemoryHost, MemoryRuntime};
+use kubeadm_testkit::{Entry, MemoryHost};
 use serde_json::{Value, json};
 
 use crate::wish;
@@ -228,18 +228,6 @@ fn the_kubelet_is_told_of_docker() {
     assert_eq!(text, format!("KUBELET_KUBEADM_ARGS=--network-plugin=cni {pause}\n"));
     let wanted = "cannot automatically assign a '--cgroup-driver' value when starting the Kubelet: docker info: unknown";
     assert!(warned.contains(wanted), "{warned}");
-}
-
-/// A node that is to join says by its kubelet whether Docker, where it answers, is its runtime.
-#[test]
-fn a_kubelet_of_old_speaks_to_docker() {
-    for (version, expected) in [(OLD, true), (NEW, false)] {
-        let host = host(version);
-        let speaks = |host: &MemoryHost| block_on(speaks_to_docker(&*host.runtimes, &*host.machine));
-        assert_eq!(speaks(&host), expected, "{version}");
-        host.runtimes.runtime.set(|runtime| runtime.status = Err(MemoryRuntime::unreachable()));
-        assert!(!speaks(&host), "{version}, without Docker");
-    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 
 use crate::join::JoinSpec;
 use crate::phases::PhaseError;
+use crate::phases::upload_config;
 use crate::phases::wait_control_plane::kubelet_health;
 use crate::plan::{Action, Step, WaitBootstrap, WaitKubelet};
 use crate::ports::View;
@@ -35,10 +36,9 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
             kubelet_conf: spec.kubelet_conf(),
             bootstrap_limit: timeouts.tls_bootstrap.to_std(),
         };
-        Ok(vec![
-            Step::new(Action::WaitBootstrap(wait))
-                .would("[kubelet-wait] Would wait for the kubelet to be bootstrapped"),
-            Step::new(Action::RemoveFile(Path::new(KUBERNETES).join(BOOTSTRAP_CONF))),
-        ])
+        let wait = Step::new(Action::WaitBootstrap(wait))
+            .would("[kubelet-wait] Would wait for the kubelet to be bootstrapped");
+        let remove = Step::new(Action::RemoveFile(Path::new(KUBERNETES).join(BOOTSTRAP_CONF)));
+        Ok([wait, remove].into_iter().chain(upload_config::cri_socket(&spec.alone)).collect())
     })
 }

@@ -23,6 +23,9 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         let mut steps = preflight::headed(found).map_err(PhaseError::Preflight)?;
         let (joined, said) = spec.joined(view).await?;
         steps.extend(said);
+        let found =
+            preflight::run(&preflight::checks::joined(), &joined.node, &joined.node.ignored, view).await;
+        steps.extend(found.map_err(|report| PhaseError::Preflight(report.below(&steps)))?);
         // What an earlier join of this very cluster left is no obstacle but a beginning.
         if let Err(error) = earlier(spec, joined, view) {
             let check = "FileAvailable--etc-kubernetes-kubelet.conf".to_owned();
