@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cluster::CONFIG;
 use crate::error::check;
 use crate::join::JoinCommands;
-use crate::kubectl::Shape;
+use crate::kubectl::{Kubectl, Shape};
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
 use crate::scenarios::checks;
@@ -35,32 +35,25 @@ fn run(context: &Context<'_>) -> Result<()> {
     context.configure(&node, NETWORKING, ETCD)?;
     image_that_cannot_be_had(context, &node)?;
     image_that_cannot_run(context, &node)?;
-    reset(context, &node)?;
+    reset(context, &node, &[])?;
 
     node.write(CONFIG, &right)?;
     let output = context.init(&node, &[])?;
     told_of_docker(&node)?;
     let kubectl = context.ready(&node)?;
-    let found = kubectl.json(["get", "node", &node.name])?;
-    let runtime = found["status"]["nodeInfo"]["containerRuntimeVersion"].to_string();
-    check("the node's runtime", runtime.contains("docker://"), "docker://", runtime)?;
-    let annotation = found["metadata"]["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"].to_string();
-    check(
-        "the annotation of the node",
-        annotation == "\"/var/run/dockershim.sock\"",
-        "/var/run/dockershim.sock",
-        annotation,
-    )?;
+    node_tells_of_docker(&kubectl, &node)?;
     checks::serving_certificate(&node)?;
     checks::common(context, &node, &kubectl, checks::OLD_CSR)?;
 
     let worker = context.docker_node("docker2")?;
-    context.join(&worker, JoinCommands::printed(&output.stdout).worker()?, &[SOCKET])?;
+    // Docker is found, though its containerd answers as well.
+    context.join(&worker, JoinCommands::printed(&output.stdout).worker()?, &[])?;
     told_of_docker(&worker)?;
     context.ready_as(&node, Shape::of(1, 1))?;
-    reset(context, &worker)?;
+    node_tells_of_docker(&kubectl, &worker)?;
+    reset(context, &worker, &[SOCKET])?;
     context.remove(&worker)?;
-    reset(context, &node)
+    reset(context, &node, &[])
 }
 
 /// Docker's socket is named, and not that of the kubelet, at which nobody listens before it runs.
@@ -107,17 +100,27 @@ fn told_of_docker(node: &Node) -> Result<()> {
     check("the kubelet's flags", flags.contains(FLAGS) && !flags.contains("endpoint"), FLAGS, flags)
 }
 
+/// The Node has the runtime that runs, and for later kubeadms of that time its socket.
+fn node_tells_of_docker(kubectl: &Kubectl, node: &Node) -> Result<()> {
+    let found = kubectl.json(["get", "node", &node.name])?;
+    let runtime = found["status"]["nodeInfo"]["containerRuntimeVersion"].to_string();
+    check("the node's runtime", runtime.contains("docker://"), "docker://", runtime)?;
+    let annotation = &found["metadata"]["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"];
+    let wanted = "/var/run/dockershim.sock";
+    check("the annotation of the node", *annotation == wanted, wanted, annotation.to_string())
+}
+
 /// Reset finds Docker by the kubelet's files, removes the kubelet's containers and leaves Docker alone.
-fn reset(context: &Context<'_>, node: &Node) -> Result<()> {
+fn reset(context: &Context<'_>, node: &Node, more: &[&str]) -> Result<()> {
     let list = ["docker", "ps", "-aq", "--filter", "name=k8s_"];
     let before = node.run(list)?;
     check("containers before a reset", before.lines().count() >= 2, "some", before)?;
     node.run(["docker", "create", "--name=foreign", "k8s.gcr.io/pause:3.1"])?;
-    context.reset(node, &[])?;
+    context.reset(node, more)?;
     let after = node.run(list)?;
     check("containers after a reset", after.trim().is_empty(), "none", after)?;
     node.run(["docker", "rm", "foreign"])?;
-    let folders = ["/var/lib/kubelet", "/etc/kubernetes/manifests", "/var/lib/dockershim"];
+    let folders = ["/var/lib/kubelet", "/var/lib/dockershim"];
     let left = node.run(["find"].iter().chain(&folders).chain(&["-mindepth", "1"]))?;
     check("what a reset leaves", left.is_empty(), "empty folders", left)
 }
