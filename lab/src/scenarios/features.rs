@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::cluster;
 use crate::command::wait_for;
 use crate::error::check;
-use crate::kubectl::{Kubectl, Shape, is_ready};
+use crate::kubectl::{Shape, is_ready};
 use crate::node::Node;
 use crate::releases;
 use crate::scenario::{Context, Scenario};
+use crate::scenarios::network;
 use crate::scenarios::variants::NETWORKING;
 use crate::{Result, images, progress};
 
@@ -117,26 +118,9 @@ fn kube_dns(context: &Context<'_>) -> Result<()> {
             all => Err(format!("{} pods", all.len())),
         }
     })?;
-    resolves(&node, &kubectl)
-}
-
-/// A pod finds a Service by its name.
-fn resolves(node: &Node, kubectl: &Kubectl) -> Result<()> {
     let wanted = kubectl.run(["get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"])?;
-    let server = kubectl.run([
-        "-n",
-        "kube-system",
-        "get",
-        "service",
-        "kube-dns",
-        "-o",
-        "jsonpath={.spec.clusterIP}",
-    ])?;
-    let script = format!("nslookup kubernetes.default.svc.cluster.local {server} 2>&1 || true");
-    wait_for("kube-dns to answer", Duration::from_secs(60), || {
-        let said = node.script(&script).map_err(|e| e.to_string())?;
-        if said.contains(&wanted) { Ok(()) } else { Err(said) }
-    })
+    let server = ["-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}"];
+    network::resolves(&node, "kubernetes.default.svc.cluster.local", &kubectl.run(server)?, &wanted)
 }
 
 fn one_binary(context: &Context<'_>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Pods that talk across nodes: by address, through a Service, and by its name.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,6 +9,7 @@ use serde_json::Value;
 use crate::command::wait_for;
 use crate::error::check;
 use crate::kubectl::{Kubectl, is_ready};
+use crate::node::Node;
 use crate::scenario::Context;
 use crate::{Result, progress};
 
@@ -46,6 +48,16 @@ const NAME: &str = "web.default.svc.cluster.local";
 /// Starts the servers; [`talks`] looks at them later.
 pub(super) fn serve(context: &Context<'_>, kubectl: &Kubectl) -> Result<()> {
     kubectl.create(&SERVERS.replace("IMAGE", context.image("etcd")))
+}
+
+/// A DNS server of the cluster answers on a node, which does not ask it by itself.
+pub(super) fn resolves(node: &Node, name: &str, server: &str, wanted: &str) -> Result<()> {
+    node.copy_in(Path::new("/bin/busybox"), "/usr/local/bin/busybox")?;
+    let script = format!("busybox nslookup {name} {server} 2>&1 || true");
+    wait_for(&format!("{server} to answer for {name}"), Duration::from_secs(60), || {
+        let said = node.script(&script).map_err(|e| e.to_string())?;
+        if said.contains(wanted) { Ok(()) } else { Err(said) }
+    })
 }
 
 /// From every server all others are reached by each of their addresses, and all of them through the Service.

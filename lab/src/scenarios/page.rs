@@ -1,12 +1,10 @@
 //! What kubeadm's page of 2018 says of `init`: every flag of it on one node. docs/reference-2018.md has the whole list.
 
-use std::time::Duration;
-
-use crate::command::wait_for;
 use crate::error::check;
 use crate::kubectl::{Kubectl, Shape};
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
+use crate::scenarios::network;
 use crate::{Result, cluster, progress};
 
 pub(super) const FLAGS: Scenario = Scenario {
@@ -93,11 +91,7 @@ fn of_the_network(node: &Node, kubectl: &Kubectl) -> Result<()> {
     let dns = ["-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}"];
     let dns = kubectl.run(dns)?;
     check("the DNS Service", dns == "10.111.0.10", "10.111.0.10", &dns)?;
-    let name = "kubernetes.default.svc.corp.local";
-    wait_for("CoreDNS to answer", Duration::from_secs(60), || {
-        let said = node.script(&format!("nslookup {name} {dns} 2>&1 || true")).map_err(|e| e.to_string())?;
-        if said.contains("10.111.0.1") { Ok(()) } else { Err(said) }
-    })
+    network::resolves(node, "kubernetes.default.svc.corp.local", &dns, "10.111.0.1")
 }
 
 /// A network namespace does not let kube-proxy set how many connections the kernel tracks.
