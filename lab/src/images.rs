@@ -49,7 +49,7 @@ fn make_all(lab: &Lab, release: &Release, references: Vec<String>) -> Result<Vec
 /// Makes the images of kube-dns, which a release lists only for clusters that ask for it.
 pub fn kube_dns(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image>> {
     components::obtain_kube_dns(lab)?;
-    let all = kubeadm.kube_dns_list(release)?;
+    let all = kubeadm.kube_dns_list()?;
     make_all(lab, release, all)
 }
 

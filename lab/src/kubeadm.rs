@@ -65,11 +65,10 @@ impl Kubeadm {
         self.listed(&["--kubernetes-version", release.version])
     }
 
-    /// Lists the images of kube-dns that go with a release.
-    pub fn kube_dns_list(&self, release: &Release) -> Result<Vec<String>> {
-        // The gate of 1.12 asks for it in few words, and names are the same in 1.13.
-        let version = if release.minor >= 13 { "v1.12.10" } else { release.version };
-        let mut all = self.listed(&["--kubernetes-version", version, "--feature-gates", "CoreDNS=false"])?;
+    /// Lists the images of kube-dns as v1.12 and v1.13 name them. The gate of v1.12 asks for it in few words.
+    pub fn kube_dns_list(&self) -> Result<Vec<String>> {
+        let gate = ["--kubernetes-version", "v1.12.10", "--feature-gates", "CoreDNS=false"];
+        let mut all = self.listed(&gate)?;
         all.retain(|image| image.contains("/k8s-dns-"));
         Ok(all)
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use kubeadm_config::duration::GoDuration;
 use serde_json::Value;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, retry};
 use crate::objects::KUBE_SYSTEM;
 use crate::plan::HandOver;
 use crate::ports::{
@@ -92,18 +92,13 @@ async fn until<F: Future<Output = Result<(), String>>>(
     output: &dyn Output,
     look: impl Fn() -> F,
 ) -> Result<(), String> {
-    let mut tries = Backoff::start(view.clock);
-    loop {
-        let Err(reason) = look().await else {
-            output.progress("");
-            return Ok(());
-        };
-        output.progress(&reason);
-        if tries.waited() >= limit {
-            return Err(reason);
-        }
-        tries.pause().await;
-    }
+    let again = |reason: &String| {
+        output.progress(reason);
+        true
+    };
+    let outcome = retry(view.clock, limit, look, again).await;
+    output.progress("");
+    outcome
 }
 
 /// Ends the old container, and has the kubelet try the new one at once.

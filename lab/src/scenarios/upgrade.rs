@@ -9,7 +9,7 @@ use crate::join::JoinCommands;
 use crate::kubectl::{Kubectl, Shape};
 use crate::load::Load;
 use crate::node::{GATEWAY, Node};
-use crate::releases;
+use crate::releases::{self, Release};
 use crate::scenario::{Context, Scenario};
 use crate::scenarios::kill::{self, Point};
 use crate::scenarios::mixed::other;
@@ -124,9 +124,22 @@ fn under_load(context: &Context<'_>) -> Result<()> {
     network::talks(&kubectl, 1)
 }
 
+/// A cluster of one node, which has the images of another release.
+fn upgradable(context: &Context<'_>, name: &str, new: &'static Release) -> Result<(Node, Kubectl)> {
+    let node = context.node(name)?;
+    context.init(&node, &[])?;
+    context.bring_images(&node, new)?;
+    let kubectl = context.ready(&node)?;
+    Ok((node, kubectl))
+}
+
 fn apply(context: &Context<'_>, node: &Node) -> Result<()> {
-    progress::step(format!("kubeadm upgrade apply {NEW} on {}", node.name));
-    let output = context.kubeadm(node, &["upgrade", "apply", NEW, "--yes", &context.ignore()])?;
+    apply_version(context, node, NEW)
+}
+
+fn apply_version(context: &Context<'_>, node: &Node, version: &str) -> Result<()> {
+    progress::step(format!("kubeadm upgrade apply {version} on {}", node.name));
+    let output = context.kubeadm(node, &["upgrade", "apply", version, "--yes", &context.ignore()])?;
     progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
     Ok(())
 }
@@ -255,14 +268,9 @@ fn crashes(context: &Context<'_>, node: &Node) -> Result<()> {
 }
 
 fn of_2018(context: &Context<'_>) -> Result<()> {
-    let node = context.node("up12")?;
-    context.init(&node, &[])?;
     let new = releases::find("v1.13.12")?;
-    context.bring_images(&node, new)?;
-    let kubectl = context.ready(&node)?;
-    progress::step(format!("kubeadm upgrade apply {}", new.version));
-    let output = context.kubeadm(&node, &["upgrade", "apply", new.version, "--yes", &context.ignore()])?;
-    progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
+    let (node, kubectl) = upgradable(context, "up12", new)?;
+    apply_version(context, &node, new.version)?;
     context.install_kubelet(&node, new)?;
     upgraded_to(&kubectl, context.release.version, new.version, Shape::of(1, 0))?;
     let etcd = node.read("/etc/kubernetes/manifests/etcd.yaml")?;
@@ -272,11 +280,8 @@ fn of_2018(context: &Context<'_>) -> Result<()> {
 }
 
 fn external_ca(context: &Context<'_>) -> Result<()> {
-    let node = context.node("upca")?;
-    context.init(&node, &[])?;
     let new = releases::find(NEW)?;
-    context.bring_images(&node, new)?;
-    let kubectl = context.ready(&node)?;
+    let (node, kubectl) = upgradable(context, "upca", new)?;
     node.script("mv /etc/kubernetes/pki/ca.key /root/")?;
     let signed = || {
         node.script(
@@ -294,11 +299,8 @@ fn external_ca(context: &Context<'_>) -> Result<()> {
 }
 
 fn broken(context: &Context<'_>) -> Result<()> {
-    let node = context.node("broken")?;
-    context.init(&node, &[])?;
     let new = releases::find(NEW)?;
-    context.bring_images(&node, new)?;
-    let kubectl = context.ready(&node)?;
+    let (node, kubectl) = upgradable(context, "broken", new)?;
     let before = manifests(&node)?;
     // An image without the program that it should run.
     let image = "registry.k8s.io/kube-apiserver:v9.9.9";

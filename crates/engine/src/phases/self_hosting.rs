@@ -43,7 +43,7 @@ pub const SELF_HOSTING: &str = "SelfHosting";
 /// The gate that puts certificates in Secrets as well.
 pub const STORE_CERTS_IN_SECRETS: &str = "StoreCertsInSecrets";
 
-/// How long each wait may take. app/constants: DefaultControlPlaneTimeout is that of `init`; these are two minutes each.
+/// How long each wait may take (cmd/kubeadm/app/phases/selfhosting/selfhosting.go: selfHostingWaitTimeout).
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Plans the phase, as the gates have it.

@@ -294,14 +294,17 @@ fn upgraded(
     block_on(run::run(tree, &all(), spec, &spec.context(), effects))
 }
 
+/// A node like this one, whose kubelet runs what is written.
+fn running(node: &MemoryHost) -> MemoryHost {
+    let host = node.fork();
+    host.run_kubelet();
+    host
+}
+
 #[test]
 fn upgrade_apply() {
     let node = upgrade::cluster(upgrade::OLD, "");
-    let world = || {
-        let host = node.fork();
-        host.run_kubelet();
-        host
-    };
+    let world = || running(&node);
     let command = |effects: &Effects| upgraded(APPLY, &wish::upgrade(Some(upgrade::NEW)), effects);
     // At no moment is a component without a manifest.
     let afterwards = |host: &MemoryHost| {
@@ -318,11 +321,7 @@ fn upgrade_apply() {
 #[test]
 fn upgrade_apply_that_is_put_back() {
     let node = upgrade::cluster(upgrade::OLD, "");
-    let world = || {
-        let host = node.fork();
-        host.run_kubelet();
-        host
-    };
+    let world = || running(&node);
     let command = |effects: &Effects| upgraded(APPLY, &wish::upgrade(Some(upgrade::NEW)), effects);
     let kills = killed_in_trouble(world, command, &format!("kube-scheduler:{}", upgrade::NEW));
     assert!(kills > 30, "killed {kills} times");
