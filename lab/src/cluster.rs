@@ -44,7 +44,7 @@ pub fn check_machine() -> Result<()> {
 /// Obtains all that nodes of a release need and returns its images.
 pub fn prepare(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image>> {
     release.check_host()?;
-    packages::install(release.only_cgroup_v1)?;
+    packages::install()?;
     components::obtain(lab, release, false)?;
     node::make_rootfs(lab)?;
     images::make(lab, release, kubeadm)

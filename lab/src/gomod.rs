@@ -2,7 +2,8 @@
 //!
 //! Kubernetes' own go.mod replaces its staging modules by folders that its published module lacks. Here they are
 //! replaced by their published versions: of each the newest patch up to the release's that the module proxy has,
-//! for late patches are often missing there. All other lines are taken over as they are.
+//! for late patches are often missing there. All other lines are taken over as they are, but for modules that a later Go
+//! needs otherwise or that are gone.
 
 use std::path::Path;
 
@@ -35,29 +36,64 @@ pub(crate) fn downloaded(lab: &Lab, module: &str, field: &str) -> Result<String>
     text.map(str::to_owned).ok_or_else(|| Error::Unfit(format!("the Go module proxy does not have {module}")))
 }
 
-/// Writes `folder/go.mod` for a release, once.
-pub(crate) fn write(lab: &Lab, release: &Release, folder: &Path) -> Result<()> {
+/// Writes `folder/go.mod` for a release, once; `instead` are modules with the versions that replace theirs.
+pub(crate) fn write(lab: &Lab, release: &Release, instead: &[(&str, &str)], folder: &Path) -> Result<()> {
     let path = folder.join("go.mod");
     if path.exists() {
         return Ok(());
     }
     let theirs = downloaded(lab, &format!("k8s.io/kubernetes@{}", release.version), "GoMod")?;
     let theirs = std::fs::read_to_string(&theirs).at("read", Path::new(&theirs))?;
+    let mut others: Vec<(String, String)> =
+        instead.iter().map(|(module, version)| ((*module).into(), format!("{module} {version}"))).collect();
+    if theirs.contains(LOST) {
+        others.push((LOST.to_owned(), restore_lost(lab, folder)?));
+    }
     let patch: u32 = release.version.rsplit('.').next().and_then(|p| p.parse().ok()).unwrap_or(0);
-    let text = rewrite(&theirs, release.version, |module| {
+    let text = rewrite(&theirs, release.version, &others, |module| {
         for patch in (patch.saturating_sub(OLDEST_LAG)..=patch).rev() {
             let version = format!("v0.{}.{patch}", release.minor);
             if download(lab, &format!("{module}@{version}"))?.is_some() {
-                return Ok(version);
+                return Ok(format!("{module} {version}"));
             }
         }
-        Err(Error::Unfit(format!("no published version of {module} fits {}", release.version)))
+        // Never published, as samples of old are, and then not built either.
+        empty_module(folder, module)
     })?;
     std::fs::write(&path, text).at("write", &path)
 }
 
-/// Rewrites Kubernetes' go.mod; `staging` names the version of a staging module.
-fn rewrite(theirs: &str, version: &str, staging: impl Fn(&str) -> Result<String>) -> Result<String> {
+fn empty_module(folder: &Path, module: &str) -> Result<String> {
+    let target = format!("./none/{module}");
+    let own = folder.join(&target);
+    std::fs::create_dir_all(&own).at("make", &own)?;
+    std::fs::write(own.join("go.mod"), format!("module {module}\n")).at("write", &own)?;
+    Ok(target)
+}
+
+/// Its host is gone. The one package that is used of it lives on under another name.
+const LOST: &str = "vbom.ml/util";
+
+fn restore_lost(lab: &Lab, folder: &Path) -> Result<String> {
+    let from = downloaded(lab, "github.com/fvbommel/sortorder@v1.0.1", "Dir")?;
+    let text = Path::new(&from).join("natsort.go");
+    let text = std::fs::read(&text).at("read", &text)?;
+    let own = folder.join("vbom.ml");
+    let package = own.join("sortorder");
+    std::fs::create_dir_all(&package).at("make", &package)?;
+    std::fs::write(package.join("natsort.go"), text).at("write", &package)?;
+    std::fs::write(own.join("go.mod"), format!("module {LOST}\n")).at("write", &own)?;
+    Ok("./vbom.ml".to_owned())
+}
+
+/// Rewrites Kubernetes' go.mod; `others` are modules with what replaces them, and `staging` tells that of a staging
+/// module.
+fn rewrite(
+    theirs: &str,
+    version: &str,
+    others: &[(String, String)],
+    staging: impl Fn(&str) -> Result<String>,
+) -> Result<String> {
     let mut ours = vec!["module kube".to_owned()];
     ours.extend(theirs.lines().filter(|l| l.starts_with("go ")).map(str::to_owned));
     let mut in_godebug = false;
@@ -70,11 +106,15 @@ fn rewrite(theirs: &str, version: &str, staging: impl Fn(&str) -> Result<String>
     }
     ours.push(format!("require k8s.io/kubernetes {version}"));
     ours.push("replace (".to_owned());
+    ours.extend(others.iter().map(|(module, target)| format!("\t{module} => {target}")));
     for line in theirs.lines() {
         let line = line.trim().trim_start_matches("replace ").trim();
         let Some((module, target)) = line.split_once(" => ") else { continue };
+        if others.iter().any(|(other, _)| other == module) {
+            continue;
+        }
         let target = match target.starts_with("./staging") {
-            true => format!("{module} {}", staging(module)?),
+            true => staging(module)?,
             false => target.to_owned(),
         };
         ours.push(format!("\t{module} => {target}"));
@@ -91,11 +131,23 @@ mod tests {
     fn staging_modules_get_published_versions() {
         let theirs = "module k8s.io/kubernetes\n\ngo 1.26.0\n\ngodebug default=go1.26\n\nrequire (\n\ta v1\n)\n\n\
                       replace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\tb.c/d => e.f/g v2\n)\n";
-        let ours = rewrite(theirs, "v1.37.2", |m| Ok(format!("v0.37.1-{}", m.len()))).unwrap();
+        let ours = rewrite(theirs, "v1.37.2", &[], |m| Ok(format!("{m} v0.37.1-{}", m.len()))).unwrap();
         assert_eq!(
             ours,
             "module kube\ngo 1.26.0\ngodebug default=go1.26\nrequire k8s.io/kubernetes v1.37.2\nreplace (\n\
              \tk8s.io/api => k8s.io/api v0.37.1-10\n\tb.c/d => e.f/g v2\n)\n"
         );
+    }
+
+    #[test]
+    fn other_modules_are_replaced_once() {
+        let theirs =
+            "module k8s.io/kubernetes\ngo 1.13\nreplace (\n\ta.b/c => a.b/c v1\n\td => ./staging/src/d\n)\n";
+        let folder = tempfile::tempdir().unwrap();
+        let others = [("a.b/c".to_owned(), "a.b/c v2".to_owned())];
+        let ours = rewrite(theirs, "v1.16.15", &others, |m| empty_module(folder.path(), m)).unwrap();
+        assert!(ours.ends_with("replace (\n\ta.b/c => a.b/c v2\n\td => ./none/d\n)\n"), "{ours}");
+        let module = std::fs::read_to_string(folder.path().join("none/d/go.mod")).unwrap();
+        assert_eq!(module, "module d\n");
     }
 }

@@ -8,7 +8,7 @@ use crate::command::Run;
 use crate::error::At as _;
 use crate::kubeadm::Kubeadm;
 use crate::releases::Release;
-use crate::{Error, Lab, Result, components, progress};
+use crate::{Error, Lab, Result, companions, progress};
 
 /// One image of a release.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ fn make_all(lab: &Lab, release: &Release, references: Vec<String>) -> Result<Vec
 
 /// Makes the images of kube-dns, which a release lists only for clusters that ask for it.
 pub fn kube_dns(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image>> {
-    components::obtain_kube_dns(lab)?;
+    companions::obtain_kube_dns(lab)?;
     let all = kubeadm.kube_dns_list()?;
     make_all(lab, release, all)
 }
@@ -70,8 +70,9 @@ fn short_name(image: &Image) -> &str {
 
 fn program_of(lab: &Lab, release: &Release, name: &str) -> PathBuf {
     match name {
-        "etcd" | "coredns" => lab.program(release.aux, name),
-        "pause" => lab.program("aux", name),
+        "etcd" => release.etcd.program(lab, name),
+        "coredns" => release.coredns.program(lab),
+        "pause" => companions::pause(lab),
         "k8s-dns-kube-dns" => lab.program("dns", "kube-dns"),
         "k8s-dns-sidecar" => lab.program("dns", "sidecar"),
         "k8s-dns-dnsmasq-nanny" => lab.program("dns", "dnsmasq-nanny"),
@@ -121,7 +122,7 @@ fn accounts_file(lab: &Lab) -> Result<PathBuf> {
 fn etcd_files(lab: &Lab, release: &Release) -> Result<Vec<ImageFile>> {
     let mut files = vec![ImageFile::new("/bin/busybox", "/bin/sh")];
     for name in ["etcd", "etcdctl"] {
-        let program = lab.program(release.aux, name);
+        let program = release.etcd.program(lab, name);
         files.extend(libraries(None, &program)?);
         files.push(ImageFile::new(program, Path::new("/usr/local/bin").join(name)));
     }

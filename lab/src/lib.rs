@@ -9,6 +9,7 @@ pub mod archive;
 pub mod balancer;
 pub mod cluster;
 pub mod command;
+pub mod companions;
 pub mod components;
 mod docker;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod kubeadm;
 pub mod kubectl;
 pub mod load;
 pub mod node;
+mod openapi;
 pub mod packages;
 pub mod progress;
 pub mod releases;
@@ -52,7 +54,7 @@ impl Lab {
         &self.root
     }
 
-    /// Returns the folder in which the components of `set` (a version, `aux` or `aux-old`) are built.
+    /// Returns the folder in which the programs of `set` (a version, or what [`companions`] names) are built.
     #[must_use]
     pub fn components(&self, set: &str) -> PathBuf {
         self.root.join("components").join(set)

@@ -29,8 +29,13 @@ const ALWAYS: &[Package] = &[
 ];
 
 /// For old releases: an etcd of their time.
-const OLD: &[Package] =
+const ETCD: &[Package] =
     &[package("etcd-server", "/usr/bin/etcd"), package("etcd-client", "/usr/bin/etcdctl")];
+
+/// Installs etcd and its client, if they are missing.
+pub fn install_etcd() -> Result<()> {
+    install_all(ETCD.iter())
+}
 
 /// For looking at packages of kubeadm: what reads manual pages, completion and the other format.
 const READERS: &[Package] = &[
@@ -53,9 +58,9 @@ pub fn install_dnsmasq() -> Result<()> {
     install_all(DNSMASQ.iter())
 }
 
-/// Installs what is missing; asks apt for nothing when nothing is.
-pub fn install(old_releases: bool) -> Result<()> {
-    install_all(ALWAYS.iter().chain(if old_releases { OLD } else { &[] }))
+/// Installs what is missing of what every cluster needs; asks apt for nothing when nothing is.
+pub fn install() -> Result<()> {
+    install_all(ALWAYS.iter())
 }
 
 fn install_all(wanted: impl Iterator<Item = &'static Package>) -> Result<()> {

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::companions::{CoreDns, Etcd};
 use crate::{Error, Lab, Result};
 
 /// How a release's programs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// From Go modules, with the staging modules at their published versions.
-    Modules,
+    Modules(Modules),
     /// From the module's files in a GOPATH, third-party packages at the versions of this list (name, version a line).
     Gopath {
         /// The list.
@@ -20,6 +21,19 @@ pub enum Source {
     },
 }
 
+/// What a release that builds from Go modules needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Modules {
+    /// Whether Go 1.19 builds it: what it imports does not compile with a Go of today.
+    pub go_1_19: bool,
+    /// Versions that replace those of its go.mod.
+    pub instead: &'static [(&'static str, &'static str)],
+    /// Whether its module lacks the generated OpenAPI definitions.
+    pub lacks_openapi: bool,
+    /// Whether its kubelet is built with cgo, without which it says "cAdvisor is unsupported in this build".
+    pub kubelet_with_cgo: bool,
+}
+
 /// One release in the lab.
 #[derive(Debug)]
 pub struct Release {
@@ -29,8 +43,10 @@ pub struct Release {
     pub minor: u32,
     /// How its programs are built.
     pub source: Source,
-    /// Folder of its etcd and CoreDNS.
-    pub aux: &'static str,
+    /// The etcd that its control planes run.
+    pub etcd: Etcd,
+    /// The CoreDNS of its clusters.
+    pub coredns: CoreDns,
     /// Minutes that the first build of everything takes on two cores.
     pub build_minutes: u32,
     /// The kubeadm configuration of a node, with the words NODE, ADDRESS and VERSION to fill in.
@@ -47,30 +63,44 @@ pub struct Release {
 
 /// Every release, newest first.
 pub const ALL: &[Release] = &[
+    Release { version: "v1.37.2", minor: 37, label: "v1.37", build_minutes: 10, ..TODAY },
+    Release { version: "v1.36.3", minor: 36, label: "v1.36", ..TODAY },
+    Release { version: "v1.35.4", minor: 35, label: "v1.35", ..TODAY },
+    Release { version: "v1.34.4", minor: 34, label: "v1.34", ..TODAY },
+    Release { version: "v1.31.14", minor: 31, label: "v1.31", etcd: Etcd::V3_5, ..TODAY },
     Release {
-        version: "v1.37.2",
-        minor: 37,
-        source: Source::Modules,
-        aux: "aux",
-        build_minutes: 10,
-        config: include_str!("../data/init-v1beta4.yaml"),
-        // cgroup v1 is deprecated there, and the lab's host may have nothing else.
-        ignore: "SystemVerification",
-        reference_ignore: "SystemVerification",
-        only_cgroup_v1: false,
-        label: "v1.37",
+        version: "v1.28.15",
+        minor: 28,
+        label: "v1.28",
+        etcd: Etcd::V3_5,
+        config: include_str!("../data/init-v1beta3.yaml"),
+        reference_ignore: "all",
+        ..TODAY
     },
     Release {
-        version: "v1.36.3",
-        minor: 36,
-        source: Source::Modules,
-        aux: "aux",
-        build_minutes: 5,
-        config: include_str!("../data/init-v1beta4.yaml"),
-        ignore: "SystemVerification",
-        reference_ignore: "SystemVerification",
-        only_cgroup_v1: false,
-        label: "v1.36",
+        version: "v1.24.17",
+        minor: 24,
+        label: "v1.24",
+        source: Source::Modules(WITH_GO_1_19),
+        etcd: Etcd::V3_5,
+        config: include_str!("../data/init-v1beta3.yaml"),
+        reference_ignore: "all",
+        ..TODAY
+    },
+    Release {
+        version: "v1.20.15",
+        minor: 20,
+        label: "v1.20",
+        source: Source::Modules(Modules { lacks_openapi: true, ..WITH_GO_1_19 }),
+        ..OF_2020
+    },
+    Release {
+        version: "v1.16.15",
+        minor: 16,
+        label: "v1.16",
+        source: Source::Modules(Modules { lacks_openapi: true, kubelet_with_cgo: true, ..WITH_GO_1_19 }),
+        only_cgroup_v1: true,
+        ..OF_2020
     },
     Release {
         version: "v1.13.12",
@@ -133,19 +163,49 @@ pub const ALL: &[Release] = &[
 
 const KUBE_OPENAPI: &str = "k8s.io/kube-openapi/cmd/openapi-gen";
 
-/// What the releases of 2018 share.
-const OF_2018: Release = Release {
+/// Nothing that the Go of today does not build as it is.
+const AS_IT_IS: Modules =
+    Modules { go_1_19: false, instead: &[], lacks_openapi: false, kubelet_with_cgo: false };
+
+/// Up to 1.24.
+const WITH_GO_1_19: Modules =
+    Modules { go_1_19: true, instead: &[("github.com/modern-go/reflect2", "v1.0.2")], ..AS_IT_IS };
+
+/// What the releases of today share.
+const TODAY: Release = Release {
     version: "",
     minor: 0,
-    source: Source::Modules,
-    aux: "aux-old",
-    build_minutes: 10,
-    config: "",
+    source: Source::Modules(AS_IT_IS),
+    etcd: Etcd::V3_7,
+    coredns: CoreDns::V1_14,
+    build_minutes: 5,
+    config: include_str!("../data/init-v1beta4.yaml"),
+    // cgroup v1 is deprecated there, and the lab's host may have nothing else.
     ignore: "SystemVerification",
+    reference_ignore: "SystemVerification",
+    only_cgroup_v1: false,
+    label: "",
+};
+
+/// What the releases of 2019 and 2020 share.
+const OF_2020: Release = Release {
+    etcd: Etcd::V3_4,
+    coredns: CoreDns::V1_7,
+    config: include_str!("../data/init-v1beta2.yaml"),
+    // They call every kernel of today unsupported.
+    reference_ignore: "all",
+    ..TODAY
+};
+
+/// What the releases of 2018 share.
+const OF_2018: Release = Release {
+    etcd: Etcd::V3_4,
+    coredns: CoreDns::V1_4,
+    build_minutes: 10,
     // They call every kernel of today unsupported and miss Docker.
     reference_ignore: "all",
     only_cgroup_v1: true,
-    label: "",
+    ..TODAY
 };
 
 /// Finds a release by its version.

@@ -13,6 +13,7 @@ mod init;
 mod joins;
 mod kill;
 mod killed;
+mod minors;
 mod mixed;
 mod network;
 mod packages;
@@ -77,4 +78,14 @@ pub const ALL: &[&Scenario] = &[
     &self_hosting::PIVOT,
     &self_hosting::CONVERT,
     &self_hosting::GATES,
+    &minors::of("minor-v1.36", "v1.36.3"),
+    &minors::of("minor-v1.35", "v1.35.4"),
+    &minors::of("minor-v1.34", "v1.34.4"),
+    &minors::of("minor-v1.31", "v1.31.14"),
+    &minors::of("minor-v1.28", "v1.28.15"),
+    &minors::of("minor-v1.24", "v1.24.17"),
+    &minors::of("minor-v1.20", "v1.20.15"),
+    &minors::of("minor-v1.16", "v1.16.15"),
+    &minors::of("minor-v1.12", "v1.12.10"),
+    &minors::of("minor-v1.11", "v1.11.10"),
 ];

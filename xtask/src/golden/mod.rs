@@ -105,7 +105,7 @@ pub(crate) struct Options<'a> {
 
 /// Runs and compares; `true` when every aspect is right.
 pub(crate) fn run(lab: &Lab, options: &Options<'_>) -> Result<bool> {
-    packages::install(false)?;
+    packages::install()?;
     node::make_rootfs(lab)?;
     let folder = repository().join("fixtures/golden");
     let cases: Vec<Case> = cases(&folder)?
