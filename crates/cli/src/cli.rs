@@ -358,7 +358,7 @@ fn config() -> Node {
                 ],
             ),
             Node::new("validate", "Read a file containing the kubeadm configuration API and report any errors", Verb::ConfigValidate)
-                .flags(&["allow-deprecated-api", "allow-experimental-api", "config"]),
+                .flags(&["allow-deprecated-api", "allow-experimental-api", "config", "kubernetes-version"]),
             alpha::print_default(),
             alpha::view(),
         ],

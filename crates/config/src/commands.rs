@@ -12,7 +12,7 @@ use crate::defaults;
 use crate::detect::Detect;
 use crate::documents::Documents;
 use crate::error::{ConfigError, Notice};
-use crate::load::{self, InitConfig, Options, Source};
+use crate::load::{self, InitConfig, Loaded, Options, Source};
 use crate::token::BootstrapTokenString;
 use crate::types::{
     ApiEndpoint, BootstrapToken, BootstrapTokenDiscovery, Discovery, JoinConfiguration, JoinControlPlane,
@@ -44,11 +44,12 @@ pub fn migrate(
     notices: &mut Vec<Notice>,
 ) -> Result<String, ConfigError> {
     let (objects, documents) = rewrite(source, options, host, is_file, notices)?;
-    if matches!(objects.first(), Some(first) if first["kind"] == Kind::Master.name()) {
-        return Ok(write::to_text(&objects));
-    }
+    let written = |kind: &str| objects.iter().any(|object| object["kind"] == kind);
     for component in documents.components()? {
         let kind = component.value.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if written(kind) || written(Kind::Master.name()) {
+            continue;
+        }
         notices.push(Notice::warning(format!(
             "[config] WARNING: {kind} is not part of the new file: it is not kubeadm's own API. Copy the document as \
              it is"
@@ -78,6 +79,9 @@ fn rewrite(
         let components =
             Components { kubelet: find("KubeletConfiguration"), kube_proxy: find("KubeProxyConfiguration") };
         objects.extend(write::init_and_cluster(&loaded.config, api, components));
+        if loaded.release.config_api.migrates_components && !matches!(api, Api::V1Alpha1 | Api::V1Alpha2) {
+            objects.extend(unusual_components(&loaded, notices));
+        }
         // What stands in one file is meant for one cluster.
         options.target.get_or_insert(loaded.version);
     }
@@ -95,6 +99,15 @@ fn rewrite(
         objects.push(write::upgrade(&loaded.config, Api::V1Beta4));
     }
     Ok((objects, documents))
+}
+
+/// The component configurations that are not as they would be by default, the proxy's first.
+/// cmd/kubeadm/app/util/config/cluster.go MarshalClusterConfigurationToBytes, 1.13.
+fn unusual_components(loaded: &Loaded<InitConfig>, notices: &mut Vec<Notice>) -> Vec<Value> {
+    let complete = components::complete(loaded, notices);
+    let usual = component_defaults(&[ComponentKind::KubeProxy, ComponentKind::Kubelet], &loaded.release);
+    let ours = [complete.kube_proxy.value, complete.kubelet.value];
+    ours.into_iter().zip(usual).filter(|(ours, usual)| ours != usual).map(|(ours, _)| ours).collect()
 }
 
 /// The InitConfiguration and ClusterConfiguration of `config print init-defaults`, to be marshalled, or to default

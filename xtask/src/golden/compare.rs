@@ -19,11 +19,6 @@ pub(crate) fn exit(case: &Case, code: i32) -> Result<Vec<String>> {
     })
 }
 
-/// Compares the standard output of a plain command.
-pub(crate) fn plain(case: &Case, stdout: &str) -> Result<Vec<String>> {
-    Ok(text_difference(&read(&case.folder.join("stdout"))?, stdout))
-}
-
 /// Compares one aspect of a dry run.
 pub(crate) fn aspect(case: &Case, aspect: Aspect, ours: &Recording) -> Result<Vec<String>> {
     let folder = &case.folder;
@@ -275,7 +270,7 @@ fn walk(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
 }
 
 /// Lists the lines that only one of two texts has, or where they begin to differ in order.
-fn text_difference(theirs: &str, ours: &str) -> Vec<String> {
+pub(super) fn text_difference(theirs: &str, ours: &str) -> Vec<String> {
     if theirs == ours {
         return Vec::new();
     }

@@ -11,7 +11,7 @@ use kubeadm_lab::{Lab, Result};
 use serde_json::Value;
 
 use super::sandbox::{Sandbox, io};
-use super::{Case, facts, log, read};
+use super::{Case, commands, facts, log, read};
 
 /// What one `init --dry-run` did.
 #[derive(Debug, Default)]
@@ -65,7 +65,8 @@ pub(crate) fn write_plain(folder: &Path, run: &Output) -> Result<()> {
     write(&folder.join("stderr"), &run.stderr)
 }
 
-fn arguments(case: &Case) -> Vec<String> {
+/// The arguments of a case, as recorded.
+pub(super) fn arguments(case: &Case) -> Vec<String> {
     let text = read(&case.folder.join("args")).unwrap_or_default();
     text.lines().filter(|l| !l.trim().is_empty()).map(str::to_owned).collect()
 }
@@ -77,7 +78,7 @@ pub(crate) fn command(lab: &Lab, case: &Case, kubeadm: &Path) -> Result<Output> 
     if input.exists() {
         sandbox.write("case/in.yaml", &read(&input)?)?;
     }
-    sandbox.run(&arguments(case))
+    sandbox.run(&commands::arguments(case))
 }
 
 /// Records one dry run of init.

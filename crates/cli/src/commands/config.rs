@@ -106,7 +106,7 @@ pub(crate) fn validate(call: &Call<'_>) -> Result<(), CommandError> {
     if path.is_empty() {
         return Err(CommandError::new("the --config flag is mandatory"));
     }
-    let options = Options { look_up_version: false, detect_runtime: false, ..options(call) };
+    let options = Options { look_up_version: false, detect_runtime: false, ..options(call)? };
     with_file(&path, |source, session, notices| {
         let is_file = |path: &str| session.fx.files.exists(Path::new(path));
         commands::validate(source, &options, &mut &*session, &is_file, notices)
@@ -121,10 +121,7 @@ pub(crate) fn migrate(call: &Call<'_>) -> Result<(), CommandError> {
     if path.is_empty() {
         return Err(CommandError::new("the --old-config flag is mandatory"));
     }
-    let mut options = options(call);
-    if call.flags.given("kubernetes-version") {
-        options.target = Some(version(call)?);
-    }
+    let options = options(call)?;
     let text = with_file(&path, |source, session, notices| {
         let is_file = |path: &str| session.fx.files.exists(Path::new(path));
         commands::migrate(source, &options, &mut &*session, &is_file, notices)
@@ -153,10 +150,13 @@ fn write(path: &str, text: String) -> Result<(), String> {
     }
 }
 
-/// Problems that `init` only warns of are errors here.
-fn options(call: &Call<'_>) -> Options {
+/// Problems that `init` only warns of are errors here. `--kubernetes-version` asks for what the kubeadm of that version
+/// would say: its release counts for every kind, and it stands for labels.
+fn options(call: &Call<'_>) -> Result<Options, CommandError> {
     let reading = Reading { strict: true, allow_experimental: call.flags.bool("allow-experimental-api") };
-    Options { reading, ..Options::new(wish::own_version()) }
+    let target = call.flags.given("kubernetes-version").then(|| version(call)).transpose()?;
+    let client = target.clone().unwrap_or_else(wish::own_version);
+    Ok(Options { reading, target, ..Options::new(client) })
 }
 
 /// Hands a file to `take` and says what was noticed, even when it fails.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use kubeadm_release::{EXACT_MINORS, Version};
+
 pub(crate) const CLIENTS: [(&str, &str); 5] = [
     ("1.11", "v1.11.10"),
     ("1.12", "v1.12.10"),
@@ -59,4 +61,15 @@ pub(crate) fn cases(minor: &str, part: &str, prefix: &str) -> Vec<Case> {
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     assert!(!cases.is_empty(), "no case {minor}/{part}/{prefix}*");
     cases
+}
+
+/// Every recorded minor that is exact, with the version of its original.
+pub(crate) fn releases() -> Vec<(String, Version)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden");
+    let version = |minor: &String| {
+        let text = fs::read_to_string(root.join(format!("kubeadm-{minor}/version")));
+        text.unwrap_or_else(|error| panic!("kubeadm-{minor}: {error}")).trim().parse().unwrap()
+    };
+    let minors = EXACT_MINORS.iter().map(|minor| format!("1.{minor}"));
+    minors.map(|minor| (minor.clone(), version(&minor))).collect()
 }

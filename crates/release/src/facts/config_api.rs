@@ -103,6 +103,8 @@ pub struct ConfigApi {
     pub feature_gates: Vec<FeatureGate>,
     /// Whether printed defaults name a node `node` and no taints, and not this host with the taints of a master.
     pub prints_placeholders: bool,
+    /// Whether `config migrate` also writes component configurations that differ from their defaults.
+    pub migrates_components: bool,
     /// Whether deprecated gates are refused on the command line and in files.
     pub deprecated_gates_refused: bool,
 }
@@ -116,6 +118,7 @@ impl ConfigApi {
             offline_fallback: OFFLINE_FALLBACK.at(minor),
             feature_gates: Span::at(FEATURE_GATES, minor),
             prints_placeholders: PRINTS_PLACEHOLDERS.at(minor),
+            migrates_components: MIGRATES_COMPONENTS.at(minor),
             deprecated_gates_refused: DEPRECATED_GATES_REFUSED.at(minor),
         }
     }
@@ -156,6 +159,11 @@ const OFFLINE_FALLBACK: Column<bool> = Column(&[
 const PRINTS_PLACEHOLDERS: Column<bool> = Column(&[
     (0, false), // written by v1.13
     (21, true), // written by v1.21
+]);
+
+const MIGRATES_COMPONENTS: Column<bool> = Column(&[
+    (0, true),   // app/util/config/cluster.go MarshalClusterConfigurationToBytes, v1.13
+    (16, false), // the same, v1.16: written by v1.15, not by v1.16
 ]);
 
 const fn gate(name: &'static str, stage: Stage, default: bool, hidden: bool) -> FeatureGate {

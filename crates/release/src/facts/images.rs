@@ -162,9 +162,9 @@ const COREDNS: Column<&str> = Column(&[
     (22, "v1.8.4"),  // written by v1.22
     (23, "v1.8.6"),  // written by v1.23
     (25, "v1.9.3"),  // written by v1.25
-    (28, "v1.10.1"), // written by v1.28
+    (27, "v1.10.1"), // written by v1.27
     (29, "v1.11.1"), // written by v1.29
-    (31, "v1.11.3"), // written by v1.31
+    (30, "v1.11.3"), // written by v1.30
     (33, "v1.12.0"), // written by v1.33
     (34, "v1.12.1"), // written by v1.34
     (35, "v1.13.1"), // written by v1.35
