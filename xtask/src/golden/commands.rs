@@ -27,6 +27,14 @@ fn begins(args: &[String], words: &[&str]) -> bool {
     args.iter().zip(words).filter(|(arg, word)| arg == *word).count() == words.len()
 }
 
+/// Compares the exit status: to the number for the newest minor, whose numbers are ours for every release.
+pub(super) fn exit(case: &Case, code: i32) -> Result<Vec<String>> {
+    let theirs = read(&case.folder.join("exit"))?;
+    let (theirs, ours) = (theirs.trim(), code.to_string());
+    let same = if case.minor == NEWEST { theirs == ours } else { (theirs == "0") == (code == 0) };
+    Ok(if same { Vec::new() } else { vec![format!("exit status should be {theirs}, is {ours}")] })
+}
+
 /// Compares what was printed. The output of a command that is refused is no content.
 pub(super) fn stdout(case: &Case, ours: &str) -> Result<Vec<String>> {
     if read(&case.folder.join("exit"))?.trim() != "0" && case.minor != NEWEST {

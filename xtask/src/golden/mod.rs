@@ -193,7 +193,7 @@ fn run_case(lab: &Lab, case: &Case, kubeadm: &Path, output: &Path) -> Difference
     let mut found = BTreeMap::new();
     if case.kind == "commands" {
         let run = record::command(lab, case, kubeadm)?;
-        found.insert(Aspect::Exit, compare::exit(case, run.code)?);
+        found.insert(Aspect::Exit, commands::exit(case, run.code)?);
         found.insert(Aspect::Stdout, commands::stdout(case, &run.stdout)?);
         record::write_plain(&output, &run)?;
         return Ok(found);

@@ -14,6 +14,7 @@ const OUR_OWN: &[(&str, &str)] = &[
     ("kubeadm certs renew ", "restart"),
     ("kubeadm config migrate", "kubernetes-version"),
     ("kubeadm config print ", "kubernetes-version"),
+    ("kubeadm config validate", "kubernetes-version"),
 ];
 
 #[test]
