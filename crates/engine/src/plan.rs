@@ -187,6 +187,15 @@ pub enum Action {
         /// The object.
         object: Box<Value>,
     },
+    /// Waits until a Deployment of kube-system has a pod that is ready, and then deletes the one that it replaces.
+    ReplaceDeployment {
+        /// The name of the one to delete.
+        old: &'static str,
+        /// The name of the one that is to be ready.
+        new: &'static str,
+        /// How long that may take.
+        limit: Duration,
+    },
     /// Gives a node its labels and taints.
     MarkNode(NodeMarks),
     /// Binds the administrators' group, with `admin.conf` if it may, else with `super-admin.conf`.

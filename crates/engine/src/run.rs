@@ -107,6 +107,14 @@ pub enum ActionError {
     /// etcd gave no snapshot.
     #[error(transparent)]
     Etcd(#[from] EtcdError),
+    /// A Deployment that does not come up.
+    #[error("the Deployment {KUBE_SYSTEM}/{name} has no Pod that is ready: {reason}")]
+    NotReady {
+        /// Its name.
+        name: &'static str,
+        /// What was found last.
+        reason: String,
+    },
     /// A component that its DaemonSet did not take over.
     #[error("error creating self hosted control plane: {0}")]
     HandOver(#[from] hand_over::HandOverError),
@@ -257,6 +265,7 @@ impl<'a> Executor<'a> {
             }
             Action::PullImages(pull) => self.pull(pull).await,
             Action::Apply { how, resource, object } => self.apply(*how, *resource, object).await,
+            Action::ReplaceDeployment { old, new, limit } => self.replace_deployment(old, new, *limit).await,
             Action::MarkNode(marks) => self.mark(marks).await,
             Action::BindAdmin { binding, super_admin } => self.bind_admin(binding, super_admin).await,
             Action::Show(paths) => {

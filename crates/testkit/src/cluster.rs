@@ -207,6 +207,10 @@ impl WriteApi for MemoryCluster {
         let mut object = object.clone();
         object["metadata"]["uid"] = current["metadata"]["uid"].clone();
         object["metadata"]["resourceVersion"] = json!("2");
+        // An update is of what is wanted; what is the case stays.
+        if let Some(status) = current.get("status") {
+            object["status"] = status.clone();
+        }
         self.put(resource, &path, object.clone());
         Ok(object)
     }

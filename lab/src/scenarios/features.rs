@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use crate::cluster;
+use serde_json::Value;
+
+use crate::cluster::{self, CONFIG};
 use crate::command::wait_for;
 use crate::error::check;
-use crate::kubectl::{Shape, is_ready};
+use crate::kubectl::{Kubectl, Shape, is_ready};
 use crate::node::Node;
 use crate::releases;
 use crate::scenario::{Context, Scenario};
@@ -34,7 +36,7 @@ pub(super) const GATES_OF_1_11: Scenario = Scenario {
 
 pub(super) const KUBE_DNS: Scenario = Scenario {
     name: "kube-dns",
-    about: "kube-dns in the place of CoreDNS answers for names of Services (v1.13)",
+    about: "kube-dns answers for names of Services, behind IPVS where the kernel has it, until CoreDNS takes its place (v1.13)",
     release: "v1.13.12",
     ours_only: true,
     run: kube_dns,
@@ -106,21 +108,44 @@ fn kube_dns(context: &Context<'_>) -> Result<()> {
         .iter()
         .try_for_each(|image| cluster::import(context.lab, &node, image))?;
     context.configure(&node, NETWORKING, &format!("{NETWORKING}\ndns: {{type: kube-dns}}"))?;
+    context.configure(&node, "kind: KubeProxyConfiguration", "kind: KubeProxyConfiguration\nmode: ipvs")?;
     context.init(&node, &[])?;
     let kubectl = context.ready_as(&node, Shape { dns: false, ..Shape::of(1, 0) })?;
-    wait_for("kube-dns to be Ready", Duration::from_secs(180), || {
+    dns_answers(&node, &kubectl, "kubedns")?;
+    asked_for_ipvs(&kubectl)?;
+
+    progress::step("CoreDNS in its place");
+    context.configure(&node, "type: kube-dns", "type: CoreDNS")?;
+    context.kubeadm(&node, &["init", "phase", "addon", "coredns", &format!("--config={CONFIG}")])?;
+    dns_answers(&node, &kubectl, "coredns")?;
+    let left = kubectl.run(["-n", "kube-system", "get", "deployments", "-o", "name"])?;
+    check("the DNS servers", !left.contains("kube-dns"), "coredns alone", left)
+}
+
+/// Every pod of the DNS server is ready, has a container of this name, and is reached by its Service.
+fn dns_answers(node: &Node, kubectl: &Kubectl, container: &str) -> Result<()> {
+    wait_for("the DNS server to be Ready", Duration::from_secs(180), || {
         let pods = kubectl.json(["-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns"]);
         let pods = pods.map_err(|e| e.to_string())?;
         let pods = pods["items"].as_array().cloned().unwrap_or_default();
-        match pods.as_slice() {
-            [one] if is_ready(one) => Ok(()),
-            [one] => Err(one["status"]["containerStatuses"].to_string()),
-            all => Err(format!("{} pods", all.len())),
+        let is_one = |pod: &Value| is_ready(pod) && pod["spec"]["containers"][0]["name"] == container;
+        match pods.iter().find(|pod| !is_one(pod)) {
+            Some(pod) => Err(format!("{}: {}", pod["metadata"]["name"], pod["status"]["containerStatuses"])),
+            None if pods.is_empty() => Err("there are no pods".into()),
+            None => Ok(()),
         }
     })?;
     let wanted = kubectl.run(["get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"])?;
     let server = ["-n", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}"];
-    network::resolves(&node, "kubernetes.default.svc.cluster.local", &kubectl.run(server)?, &wanted)
+    network::resolves(node, "kubernetes.default.svc.cluster.local", &kubectl.run(server)?, &wanted)
+}
+
+/// kube-proxy itself takes iptables where the kernel lacks IPVS, and says so.
+fn asked_for_ipvs(kubectl: &Kubectl) -> Result<()> {
+    let config = kubectl.run(["-n", "kube-system", "get", "configmap", "kube-proxy", "-o", "yaml"])?;
+    check("the mode of kube-proxy", config.contains("mode: ipvs"), "mode: ipvs", config)?;
+    let log = kubectl.run(["-n", "kube-system", "logs", "-l", "k8s-app=kube-proxy", "--tail=100"])?;
+    check("what kube-proxy tells of its mode", log.contains("ipvs"), "ipvs", log)
 }
 
 fn one_binary(context: &Context<'_>) -> Result<()> {

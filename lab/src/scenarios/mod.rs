@@ -36,6 +36,7 @@ pub const ALL: &[&Scenario] = &[
     &failures::SCENARIO,
     &rerun::HEALTHY,
     &worker::SCENARIO,
+    &worker::BY_URL,
     &control_planes::SCENARIO,
     &mixed::SCENARIO,
     &reset::SCENARIO,

@@ -19,14 +19,20 @@ pub(super) const FLAGS: Scenario = Scenario {
 const TOKEN: &str = "page18.0123456789abcdef";
 const CERTIFICATES: &str = "/etc/kubernetes/certificates";
 const NAME: &str = "a-name-of-its-own";
+/// Another address of the node, by which the cluster is to reach it.
+const WITHIN: &str = "198.18.77.1";
 
 fn flags(context: &Context<'_>) -> Result<()> {
     let node = context.node("page")?;
-    // What a lab node needs and no flag of kubeadm's gives; it stands above what kubeadm writes.
+    // What a lab node needs and no flag of kubeadm's gives; it stands above what kubeadm writes. The network within is
+    // not the one of the default route.
+    node.run(["ip", "address", "add", &format!("{WITHIN}/32"), "dev", "host0"])?;
     node.write(
         "/etc/default/kubelet",
-        "KUBELET_EXTRA_ARGS=--fail-swap-on=false --cgroup-driver=cgroupfs --eviction-hard=memory.available<10Mi \
-         --image-gc-high-threshold=100 --sync-frequency=10s\n",
+        &format!(
+            "KUBELET_EXTRA_ARGS=--fail-swap-on=false --cgroup-driver=cgroupfs --eviction-hard=memory.available<10Mi \
+             --image-gc-high-threshold=100 --sync-frequency=10s --node-ip={WITHIN}\n"
+        ),
     )?;
     let address = format!("--apiserver-advertise-address={}", node.address);
     let directory = format!("--cert-dir={CERTIFICATES}");
@@ -74,6 +80,8 @@ fn of_the_node(node: &Node, kubectl: &Kubectl) -> Result<()> {
     check("the label of a master", label.is_string(), "a label", found["metadata"]["labels"].to_string())?;
     let taint = found["spec"]["taints"][0]["key"].as_str().unwrap_or_default().to_owned();
     check("the taint of a master", taint == "node-role.kubernetes.io/master", "master", taint.clone())?;
+    let addresses = found["status"]["addresses"].to_string();
+    check("the address of the node", addresses.contains(WITHIN), WITHIN, addresses)?;
     let flags = node.read("/var/lib/kubelet/kubeadm-flags.env")?;
     check("the kubelet's name", flags.contains(&format!("--hostname-override={NAME}")), NAME, flags)?;
     let certificate = node.script(&format!("openssl x509 -noout -text -in {CERTIFICATES}/apiserver.crt"))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::command::Output;
 use crate::error::check;
 use crate::join::{self, JoinCommands};
-use crate::kubectl::Shape;
+use crate::kubectl::{Kubectl, Shape};
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
 use crate::{Result, progress};
@@ -25,6 +25,13 @@ pub(super) const OF_2018: Scenario = Scenario {
     release: "v1.13.12",
     ours_only: true,
     run,
+    ..Scenario::PLAIN
+};
+
+pub(super) const BY_URL: Scenario = Scenario {
+    name: "join-https",
+    about: "a worker joins by a discovery file of a web server, once the server's authority is one of the system's",
+    run: by_url,
     ..Scenario::PLAIN
 };
 
@@ -55,26 +62,8 @@ fn run(context: &Context<'_>) -> Result<()> {
         named(context, &workers[1], &command)?;
     }
     // By file: what cluster-info shows to everybody, with the token for the kubelet's first certificate.
-    let client = context.client(&first)?;
-    let info = client.run([
-        "-n",
-        "kube-public",
-        "get",
-        "configmap",
-        "cluster-info",
-        "-o",
-        "jsonpath={.data.kubeconfig}",
-    ])?;
-    workers[1].write("/etc/kubeadm/discovery.conf", &info)?;
-    let words = [
-        "kubeadm",
-        "join",
-        "--discovery-file",
-        "/etc/kubeadm/discovery.conf",
-        "--tls-bootstrap-token",
-        TOKEN,
-    ];
-    context.join(&workers[1], &words.map(str::to_owned), &[])?;
+    workers[1].write("/etc/kubeadm/discovery.conf", &cluster_info(&context.client(&first)?)?)?;
+    context.join(&workers[1], &join_by("/etc/kubeadm/discovery.conf", TOKEN), &[])?;
 
     let kubectl = context.ready_as(&first, Shape::of(1, 2))?;
     for worker in &workers {
@@ -88,6 +77,50 @@ fn run(context: &Context<'_>) -> Result<()> {
         again(context, &workers[0], &command)?;
     }
     Ok(())
+}
+
+/// What everybody may know of the cluster: how it is reached, and its authority.
+fn cluster_info(kubectl: &Kubectl) -> Result<String> {
+    let path = "jsonpath={.data.kubeconfig}";
+    kubectl.run(["-n", "kube-public", "get", "configmap", "cluster-info", "-o", path])
+}
+
+/// The join that finds the cluster by a file.
+fn join_by(file: &str, token: &str) -> Vec<String> {
+    let words = ["kubeadm", "join", "--discovery-file", file, "--tls-bootstrap-token", token];
+    words.map(str::to_owned).into()
+}
+
+/// A web server of the site, whose authority is nobody's but the site's.
+const SITE: &str = r#"mkdir -p /srv/site && cd /srv/site
+key="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+openssl req -x509 $key -subj /CN=site-ca -days 2 -keyout ca.key -out ca.crt
+openssl req $key -subj /CN=site -keyout site.key -out site.csr
+echo "subjectAltName=IP:ADDRESS" > site.ext
+openssl x509 -req -in site.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile site.ext -out site.crt
+systemd-run --unit site --working-directory /srv/site openssl s_server -WWW -accept 8443 -cert site.crt -key site.key
+"#;
+
+fn by_url(context: &Context<'_>) -> Result<()> {
+    let (first, worker) = (context.node("site1")?, context.node("site2")?);
+    let output = context.init(&first, &[])?;
+    let token = join::value(JoinCommands::printed(&output.stdout).worker()?, "--token").to_owned();
+    first.script(&SITE.replace("ADDRESS", &first.address))?;
+    first.write("/srv/site/discovery.conf", &cluster_info(&context.client(&first)?)?)?;
+    let url = format!("https://{}:8443/discovery.conf", first.address);
+
+    progress::step("-- nobody knows the authority of the server");
+    let output = context.try_join(&worker, &join_by(&url, &token), &[])?;
+    check("a join by a server that cannot be trusted fails", output.code != 0, "an error", output.stdout)?;
+    let words = "certificate";
+    check("what the error names", output.stderr.contains(words), words, output.stderr.clone())?;
+    let took = output.took;
+    check("time until it is named", took < SECONDS, "20 s at most", format!("{:.1} s", took.as_secs_f64()))?;
+
+    worker.write("/usr/local/share/ca-certificates/site.crt", &first.read("/srv/site/ca.crt")?)?;
+    worker.run(["update-ca-certificates"])?;
+    context.join(&worker, &join_by(&url, &token), &[])?;
+    context.ready_as(&first, Shape::of(1, 1)).map(drop)
 }
 
 /// Each mistake ends the join soon, with its own words, and leaves nothing that is in the way of a right one.

@@ -1,19 +1,34 @@
 //! Commands of 2018 under the names they had then. Today's lists do not show them; for a cluster of that time they still
-//! work. cmd/kubeadm/app/cmd/alpha and app/cmd/phases, 1.11 to 1.13.
+//! work. cmd/kubeadm/app/cmd/alpha, 1.11 to 1.20, and app/cmd/phases, 1.11 and 1.12.
+
+use kubeadm_engine::phases;
 
 use super::{Node, Verb};
 use crate::flags;
 
-/// `kubeadm alpha`.
+/// `kubeadm alpha`. Much of it became a command of its own under the same name: `certs` in 1.20, `kubeconfig` in 1.21.
 pub(super) fn alpha() -> Node {
     let mut phase = phase();
     phase.children.push(kubelet());
+    phase.children.extend(steps_of_init());
     let group = Node::group(
         "alpha",
-        "Commands of Kubernetes 1.11 to 1.13 that have no other name",
-        vec![kubelet(), phase, self_hosting(vec![pivot()])],
+        "Commands of Kubernetes 1.11 to 1.20 under the names of that time",
+        vec![super::certs(), super::kubeconfig(), kubelet(), phase, self_hosting(vec![pivot()])],
     );
     Node { hidden: true, ..group }
+}
+
+/// The steps of `init` that `alpha phase` had, which are `init phase` since 1.13.
+fn steps_of_init() -> Vec<Node> {
+    let named = |name| match name {
+        "control-plane" => Some("controlplane"),
+        "mark-control-plane" => Some("mark-master"),
+        "addon" | "certs" | "etcd" | "kubeconfig" => Some(name),
+        _ => None,
+    };
+    let all = super::commands(phases::INIT, "", Verb::InitPhase).into_iter();
+    all.filter_map(|node| Some(Node { name: named(node.name)?, ..node })).collect()
 }
 
 /// `kubeadm phase`, as kubeadm's page of 2018 has it.

@@ -428,3 +428,21 @@ fn groups_ask_for_a_command_or_show_what_there_is() {
     let help = env.line("certs renew --help").ok();
     assert!(help.contains("super-admin.conf"), "{help}");
 }
+
+#[test]
+fn the_names_of_2018_do_the_same() {
+    let env = TestEnv::new();
+    let pki = env.path("pki");
+    env.write("c.yaml", configuration(&pki, ""));
+    env.line("alpha phase certs all --config c.yaml").ok();
+    let made = contents(&pki);
+    assert!(made.contains_key(&pki.join("etcd/healthcheck-client.crt")));
+    env.line(&format!("alpha certs renew apiserver --cert-dir {}", pki.display())).ok();
+    let changed = contents(&pki).into_iter().filter(|(path, content)| made.get(path) != Some(content));
+    assert_eq!(
+        changed.map(|(path, _)| path).collect::<Vec<_>>(),
+        [pki.join("apiserver.crt"), pki.join("apiserver.key")]
+    );
+    let kubeconfig = env.line("alpha kubeconfig user --client-name ann --config c.yaml").ok();
+    assert!(kubeconfig.contains("name: ann"), "{kubeconfig}");
+}

@@ -1,6 +1,7 @@
 //! `addon`: DNS and kube-proxy. cmd/kubeadm/app/phases/addons, 1.37.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use kubeadm_config::types::DnsKind;
@@ -28,6 +29,7 @@ pub fn plan_coredns<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
             return Ok(Vec::new());
         }
         let mut steps = Vec::from_iter(rbac::bind_admin_step(spec));
+        let old = predecessor(spec, view).await?;
         let name = match spec.cluster.dns.kind {
             DnsKind::CoreDns => {
                 steps.extend(coredns(spec, view).await?);
@@ -44,9 +46,33 @@ pub fn plan_coredns<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
             apply(Apply::GetThenCreateOrUpdate, SERVICES, dns::service(spec)?)
                 .done(format!("[addons] Applied essential addon: {name}")),
         );
+        steps.extend(old);
         Ok(steps)
     })
 }
+
+/// Takes away the other DNS server, where the cluster had that until now: both answer for the same Service.
+/// cmd/kubeadm/app/phases/upgrade/postupgrade.go, 1.11 to 1.20.
+async fn predecessor(spec: &InitSpec, view: View<'_>) -> Result<Option<Step>, PhaseError> {
+    if spec.release.addons.kube_dns.is_none() {
+        return Ok(None);
+    }
+    let (old, new) = match spec.cluster.dns.kind {
+        DnsKind::CoreDns => (kube_dns::NAME, coredns::NAME),
+        DnsKind::KubeDns => (coredns::NAME, kube_dns::NAME),
+    };
+    let found = view.api.get(DEPLOYMENTS, KUBE_SYSTEM, old).await;
+    let found = found.map_err(|source| failed("get", DEPLOYMENTS, old, source))?;
+    Ok(found.map(|_| {
+        let words = format!("the Deployment {old} stays beside {new}; remove it once {new} answers");
+        Step::new(Action::ReplaceDeployment { old, new, limit: REPLACEMENT_LIMIT })
+            .saying(format!("[addons] {new} takes the place of {old}"))
+            .or_warn(words)
+    }))
+}
+
+/// How long a DNS server may take to be ready before the one that it replaces is left alone.
+const REPLACEMENT_LIMIT: Duration = Duration::from_secs(120);
 
 async fn coredns(spec: &InitSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
     let mut steps = Vec::new();
@@ -109,16 +135,14 @@ pub async fn coredns_obstacle(spec: &InitSpec, view: View<'_>) -> Result<Option<
     }
 }
 
-/// Whether there is a DNS server that kubeadm made. A cluster may have been made without.
+/// Whether there is a DNS server that kubeadm made, be it the one that was chosen or the one before it. A cluster may have
+/// been made without.
 pub async fn has_dns(spec: &InitSpec, view: View<'_>) -> Result<bool, PhaseError> {
-    let found = match spec.cluster.dns.kind {
-        DnsKind::CoreDns => deployed(spec, view).await?.is_some() || existing_corefile(view).await?.is_some(),
-        DnsKind::KubeDns => {
-            let found = view.api.get(DEPLOYMENTS, KUBE_SYSTEM, kube_dns::NAME).await;
-            found.map_err(|source| failed("get", DEPLOYMENTS, kube_dns::NAME, source))?.is_some()
-        }
-    };
-    Ok(found)
+    if deployed(spec, view).await?.is_some() || existing_corefile(view).await?.is_some() {
+        return Ok(true);
+    }
+    let found = view.api.get(DEPLOYMENTS, KUBE_SYSTEM, kube_dns::NAME).await;
+    Ok(found.map_err(|source| failed("get", DEPLOYMENTS, kube_dns::NAME, source))?.is_some())
 }
 
 /// Whether there is a kube-proxy that kubeadm made. A cluster may have been made without.
@@ -202,8 +226,10 @@ async fn deployed(spec: &InitSpec, view: View<'_>) -> Result<Option<Value>, Phas
     let selector = Selector { labels: Some(labels.clone()), ..Selector::default() };
     let found = view.api.list(DEPLOYMENTS, KUBE_SYSTEM, &selector).await;
     let mut found = found.map_err(|source| failed("list", DEPLOYMENTS, &labels, source))?;
+    let name = |d: &Value| d["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    // Where a release knows kube-dns, that is what CoreDNS replaces.
+    found.retain(|d| spec.release.addons.kube_dns.is_none() || name(d) != kube_dns::NAME);
     if found.len() > 1 {
-        let name = |d: &Value| d["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         return Err(AddonError::SeveralDeployments { names: found.iter().map(name).collect() }.into());
     }
     Ok(found.pop())

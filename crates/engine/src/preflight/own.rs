@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::etcd::join::GIVEN_UP;
+use crate::phases::self_hosting::SELF_HOSTING;
 use crate::ports::View;
 use crate::spec::InitSpec;
 
@@ -58,8 +59,13 @@ impl Own {
         let user = format!("system:node:{}", spec.node_name());
         let kubelet = matches!(view.files.read(&spec.layout.kubeconfig("kubelet.conf")), Ok(Some(content))
             if String::from_utf8_lossy(&content).contains(&user));
+        // A component that was handed over to its DaemonSet has no manifest any more.
+        let handed_over = |component: &str| {
+            spec.gate(SELF_HOSTING) && kubelet && !view.files.exists(&spec.layout.manifest(component))
+        };
+        let api_server = api_server || handed_over("kube-apiserver");
         // These two say nothing of a node; they are ours where the API server beside them is.
-        let beside = |component: &str| api_server && words(component).is_some();
+        let beside = |component: &str| api_server && words(component).is_some() || handed_over(component);
         Self {
             api_server,
             controller_manager: beside("kube-controller-manager"),

@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{ActionError, Executor};
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, retry};
 use crate::dryrun::identity;
+use crate::objects::KUBE_SYSTEM;
 use crate::plan::{Apply, NodeMarks};
 use crate::ports::*;
-use crate::resource::{CLUSTER_ROLE_BINDINGS, NODES, Resource};
+use crate::resource::{CLUSTER_ROLE_BINDINGS, DEPLOYMENTS, NODES, Resource};
 
 impl Executor<'_> {
     pub(super) async fn apply(
@@ -117,6 +118,31 @@ impl Executor<'_> {
             }
             tries.pause().await;
         }
+    }
+
+    /// A dry run does not wait: nothing gets ready there.
+    pub(super) async fn replace_deployment(
+        &self,
+        old: &'static str,
+        new: &'static str,
+        limit: Duration,
+    ) -> Result<(), ActionError> {
+        let api = &*self.api;
+        let ready = || async {
+            let found = api.get(DEPLOYMENTS, KUBE_SYSTEM, new).await.map_err(|e| e.to_string())?;
+            let status = found.map(|found| found["status"].clone()).unwrap_or_default();
+            match status["readyReplicas"].as_u64() {
+                Some(1..) => Ok(()),
+                _ => Err(format!("its status is {status}")),
+            }
+        };
+        if !self.context.dry {
+            retry(&*self.fx.clock, limit, ready, |_| true)
+                .await
+                .map_err(|reason| ActionError::NotReady { name: new, reason })?;
+        }
+        let delete = || api.delete(DEPLOYMENTS, KUBE_SYSTEM, old);
+        self.retry("delete", DEPLOYMENTS, KUBE_SYSTEM, old, delete).await.map(drop)
     }
 
     pub(super) async fn mark(&self, marks: &NodeMarks) -> Result<(), ActionError> {

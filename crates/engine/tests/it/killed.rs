@@ -18,7 +18,7 @@ use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_pki::{Certificate, PrivateKey};
 use kubeadm_testkit::{MemoryHost, killed_after};
 
-use crate::{join, join_control_plane, reset, upgrade, wish, workflow};
+use crate::{join, join_control_plane, reset, self_hosting, upgrade, wish, workflow};
 
 /// What a command leaves, without what is random in it.
 #[derive(Debug)]
@@ -201,6 +201,26 @@ fn init_of_an_old_release() {
 #[test]
 fn init_with_accounts_for_its_components() {
     init_anywhere(workflow::NEW, "featureGates: {RootlessControlPlane: true}\n");
+}
+
+/// Static pods hand over to DaemonSets, as the gate has it and by a command of its own.
+#[test]
+fn self_hosting() {
+    let gate = |effects: &Effects| {
+        workflow::init_with(effects, &wish::init("v1.11.10", "featureGates: {SelfHosting: true}\n"))
+    };
+    let kills = killed_anywhere(|| self_hosting::host("v1.11.10"), gate, nothing);
+    assert!(kills > 50, "killed {kills} times");
+
+    let cluster = self_hosting::host(workflow::OLD);
+    workflow::init_with(&cluster.effects(), &wish::init(workflow::OLD, "")).unwrap();
+    let world = || {
+        let host = cluster.fork();
+        host.run_kubelet();
+        host
+    };
+    let kills = killed_anywhere(world, self_hosting::pivot, nothing);
+    assert!(kills > 15, "killed {kills} times");
 }
 
 #[test]

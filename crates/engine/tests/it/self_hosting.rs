@@ -8,7 +8,7 @@ use kubeadm_config::types::DnsKind;
 use kubeadm_engine::manifests::{self, HostFacts, self_hosted};
 use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::self_hosting::{Conversion, PIVOT};
-use kubeadm_engine::ports::Files;
+use kubeadm_engine::ports::{Effects, Files};
 use kubeadm_engine::resource::{DAEMON_SETS, DEPLOYMENTS, NODES, PODS, SECRETS};
 use kubeadm_engine::run::{self, RunError};
 use kubeadm_testkit::MemoryHost;
@@ -21,7 +21,7 @@ const COMPONENTS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kub
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
 
 /// A machine whose kubelet runs what is written, in a cluster that runs DaemonSets.
-fn host(version: &str) -> MemoryHost {
+pub(crate) fn host(version: &str) -> MemoryHost {
     let host = workflow::host(version);
     host.run_kubelet();
     for component in COMPONENTS {
@@ -134,18 +134,23 @@ fn nothing_is_given_up_before_somebody_takes_over() {
     assert!(host.files.exists(&Path::new(MANIFESTS).join("kube-controller-manager.yaml")));
 }
 
-#[test]
-fn certificates_may_be_kept_in_secrets() {
-    let host = host("v1.13.12");
-    init(&host, "v1.13.12", "").unwrap();
+/// `alpha selfhosting pivot --store-certs-in-secrets`, where the user agrees.
+pub(crate) fn pivot(effects: &Effects) -> Result<(), RunError> {
+    let wish = wish::init("v1.13.12", "");
     let spec = Conversion {
-        layout: wish::init("v1.13.12", "").layout,
+        layout: wish.layout.clone(),
         node_name: "cp1".into(),
         secrets: true,
         question: Some("sure? ".into()),
     };
-    let context = wish::init("v1.13.12", "").context();
-    block_on(run::run(PIVOT, &Selection::Skip(Vec::new()), &spec, &context, &host.effects())).unwrap();
+    block_on(run::run(PIVOT, &Selection::Skip(Vec::new()), &spec, &wish.context(), effects))
+}
+
+#[test]
+fn certificates_may_be_kept_in_secrets() {
+    let host = host("v1.13.12");
+    init(&host, "v1.13.12", "").unwrap();
+    pivot(&host.effects()).unwrap();
     let secret = |name: &str| host.cluster.object(SECRETS, "kube-system", name).unwrap();
     assert_eq!(secret("etcd-ca")["type"], "Opaque");
     assert!(secret("etcd-ca")["data"].get("tls.key").is_none());
@@ -231,4 +236,27 @@ fn kube_dns_is_what_was_asked_for() {
     assert!(host.cluster.object(DEPLOYMENTS, "kube-system", "coredns").is_none());
     let deployment = host.cluster.object(DEPLOYMENTS, "kube-system", "kube-dns").unwrap();
     assert_eq!(deployment["spec"]["template"]["spec"]["containers"][2]["name"], "sidecar");
+}
+
+fn init_with_dns(host: &MemoryHost, kind: DnsKind) {
+    let mut spec = wish::init("v1.13.12", "");
+    spec.cluster.dns.kind = kind;
+    workflow::init_with(&host.effects(), &spec).unwrap();
+}
+
+#[test]
+fn one_dns_server_takes_the_place_of_the_other() {
+    let host = host("v1.13.12");
+    let deployment = |name: &str| host.cluster.object(DEPLOYMENTS, "kube-system", name);
+    init_with_dns(&host, DnsKind::KubeDns);
+    // Nobody answers yet: the old one stays.
+    init_with_dns(&host, DnsKind::CoreDns);
+    let mut new = deployment("coredns").unwrap();
+    assert!(deployment("kube-dns").is_some());
+    let warning = host.output.warned().into_iter().find(|text| text.contains("kube-dns"));
+    assert!(warning.unwrap().contains("the Deployment kube-dns stays beside coredns"));
+    new["status"]["readyReplicas"] = json!(1);
+    host.cluster.place(DEPLOYMENTS, new);
+    init_with_dns(&host, DnsKind::CoreDns);
+    assert!(deployment("coredns").is_some() && deployment("kube-dns").is_none());
 }
