@@ -24,6 +24,7 @@ mod self_hosting;
 mod suite;
 mod upgrade;
 mod variants;
+mod walk;
 mod worker;
 
 use crate::scenario::Scenario;
@@ -79,6 +80,7 @@ pub const ALL: &[&Scenario] = &[
     &self_hosting::PIVOT,
     &self_hosting::CONVERT,
     &self_hosting::GATES,
+    &walk::SCENARIO,
     &minors::of("minor-v1.36", "v1.36.3"),
     &minors::of("minor-v1.35", "v1.35.4"),
     &minors::of("minor-v1.34", "v1.34.4"),

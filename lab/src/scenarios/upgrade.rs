@@ -137,14 +137,14 @@ fn apply(context: &Context<'_>, node: &Node) -> Result<()> {
     apply_version(context, node, NEW)
 }
 
-fn apply_version(context: &Context<'_>, node: &Node, version: &str) -> Result<()> {
+pub(super) fn apply_version(context: &Context<'_>, node: &Node, version: &str) -> Result<()> {
     progress::step(format!("kubeadm upgrade apply {version} on {}", node.name));
     let output = context.kubeadm(node, &["upgrade", "apply", version, "--yes", &context.ignore()])?;
     progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
     Ok(())
 }
 
-fn upgrade_node(context: &Context<'_>, node: &Node) -> Result<()> {
+pub(super) fn upgrade_node(context: &Context<'_>, node: &Node) -> Result<()> {
     progress::step(format!("kubeadm upgrade node on {}", node.name));
     let output = context.kubeadm(node, &["upgrade", "node", &context.ignore()])?;
     progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
@@ -156,7 +156,7 @@ fn upgraded(kubectl: &Kubectl, shape: Shape) -> Result<()> {
     upgraded_to(kubectl, OLD, NEW, shape)
 }
 
-fn upgraded_to(kubectl: &Kubectl, old: &str, new: &str, shape: Shape) -> Result<()> {
+pub(super) fn upgraded_to(kubectl: &Kubectl, old: &str, new: &str, shape: Shape) -> Result<()> {
     progress::step("check that everything is of the new release");
     // kube-proxy is replaced one node after the other, also after kubeadm has ended.
     wait_for("pods of the new release", Duration::from_secs(120), || {
