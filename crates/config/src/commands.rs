@@ -149,10 +149,8 @@ pub fn print_init_defaults(release: &Release, hostname: &str, components: &[Valu
 }
 
 /// The text of `config print join-defaults`.
-pub fn print_join_defaults(release: &Release, hostname: &str, components: &[Value]) -> String {
-    let mut objects = vec![join_defaults(release, hostname, "")];
-    objects.extend_from_slice(components);
-    write::to_text(&objects)
+pub fn print_join_defaults(release: &Release, hostname: &str) -> String {
+    write::to_text(&[join_defaults(release, hostname, "")])
 }
 
 fn join_defaults(release: &Release, hostname: &str, address: &str) -> Value {

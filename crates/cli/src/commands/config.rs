@@ -4,11 +4,10 @@
 use std::path::Path;
 
 use kubeadm_config::address::choose_advertise_address;
-use kubeadm_config::commands::{self, ComponentKind};
-use kubeadm_config::component::{KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet};
+use kubeadm_config::commands;
 use kubeadm_config::documents::Reading;
 use kubeadm_config::error::Notice;
-use kubeadm_config::load::{InitConfig, Options, Source};
+use kubeadm_config::load::{Options, Source};
 use kubeadm_engine::ports::{Access, FileKind, Files as _, NewFile, System as _, WriteFiles as _};
 use kubeadm_engine::stored::cluster_text;
 use kubeadm_host::files::HostFiles;
@@ -26,12 +25,10 @@ pub(crate) fn print(call: &Call<'_>, kind: Defaults) -> Result<(), CommandError>
     let text = match kind {
         Defaults::Init => {
             let kinds = commands::component_kinds(&call.flags.list("component-configs"))?;
-            let config = commands::init_defaults(&release, &hostname());
-            let components: Vec<_> =
-                kinds.into_iter().map(|kind| component(kind, &config, &release)).collect();
+            let components = commands::component_defaults(&kinds, &release);
             commands::print_init_defaults(&release, &hostname(), &components)
         }
-        Defaults::Join => commands::print_join_defaults(&release, &hostname(), &[]),
+        Defaults::Join => commands::print_join_defaults(&release, &hostname()),
         Defaults::Reset => commands::print_reset_defaults(&release),
         Defaults::Upgrade => commands::print_upgrade_defaults(),
     };
@@ -76,28 +73,6 @@ fn version(call: &Call<'_>) -> Result<Version, CommandError> {
 
 fn hostname() -> String {
     kubeadm_host::system::HostSystem::from_process().hostname().trim().to_lowercase()
-}
-
-/// A component's configuration as it would be without a document of the user's.
-fn component(kind: ComponentKind, config: &InitConfig, release: &Release) -> serde_json::Value {
-    let cluster = &config.cluster;
-    match kind {
-        ComponentKind::Kubelet => {
-            let inputs = KubeletInputs {
-                service_subnet: &cluster.networking.service_subnet,
-                dns_domain: &cluster.networking.dns_domain,
-                certificates_dir: &cluster.certificates_dir,
-            };
-            default_kubelet(None, &inputs, release).0
-        }
-        ComponentKind::KubeProxy => {
-            let inputs = ProxyInputs {
-                advertise_address: &config.init.local_api_endpoint.advertise_address,
-                pod_subnet: &cluster.networking.pod_subnet,
-            };
-            default_kube_proxy(None, &inputs, release).0
-        }
-    }
 }
 
 /// `config validate`: nothing is looked up and no runtime searched for.

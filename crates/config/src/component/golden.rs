@@ -160,34 +160,3 @@ fn kube_proxy_configurations_are_those_recorded() {
         assert!(checked > 4, "1.{minor}: {checked}");
     }
 }
-
-#[test]
-fn printed_defaults_are_those_recorded() {
-    let mut checked = 0;
-    for &minor in EXACT_MINORS {
-        let release = release(minor);
-        let kubelet = KubeletInputs {
-            service_subnet: "10.96.0.0/12",
-            dns_domain: "cluster.local",
-            certificates_dir: "/etc/kubernetes/pki",
-        };
-        let proxy = ProxyInputs { advertise_address: "1.2.3.4", pod_subnet: "" };
-        let commands = std::fs::read_dir(fixtures(minor).join("commands")).unwrap();
-        for folder in commands.map(|e| e.unwrap().path()).filter(|p| p.to_string_lossy().contains("/print-"))
-        {
-            let Some(text) = read(&folder.join("stdout")) else { continue };
-            let Ok(documents) = parse_documents(&text, "stdout") else { continue };
-            for document in documents {
-                let want = to_string(&document.value);
-                let got = match get_str(&document.value, "kind") {
-                    Some("KubeletConfiguration") => default_kubelet(None, &kubelet, &release).0,
-                    Some("KubeProxyConfiguration") => default_kube_proxy(None, &proxy, &release).0,
-                    _ => continue,
-                };
-                assert_eq!(to_string(&got), want, "{}", folder.display());
-                checked += 1;
-            }
-        }
-    }
-    assert!(checked > 8, "{checked}");
-}

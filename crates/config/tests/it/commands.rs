@@ -27,7 +27,7 @@ fn print(case: &Case, kind: &str, release: &Release) -> Result<String, ConfigErr
     let components = commands::component_defaults(&commands::component_kinds(&names)?, release);
     Ok(match kind {
         "init-defaults" => commands::print_init_defaults(release, "vm", &components),
-        "join-defaults" => commands::print_join_defaults(release, "vm", &components),
+        "join-defaults" => commands::print_join_defaults(release, "vm"),
         "reset-defaults" => commands::print_reset_defaults(release),
         "upgrade-defaults" => commands::print_upgrade_defaults(),
         _ => panic!("{}: no such defaults", case.name),
