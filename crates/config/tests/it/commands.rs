@@ -171,6 +171,19 @@ fn a_migrated_file_migrates_to_itself() {
 }
 
 #[test]
+fn the_release_that_is_asked_for_decides() {
+    let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n---\n\
+        apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nimageMaximumGCAge: 1h\n";
+    let validate = |version: Version| {
+        let source = Source { text, name: "in.yaml" };
+        commands::validate(source, &options(&version), &mut host(), &|_| false, &mut Vec::new())
+    };
+    assert!(validate(Version::new(1, 36, 3)).is_ok());
+    let refusal = validate(Version::new(1, 13, 12)).unwrap_err().to_string();
+    assert!(refusal.contains("imageMaximumGCAge"), "{refusal}");
+}
+
+#[test]
 fn an_empty_file_is_valid() {
     let (source, options) = (Source { text: "", name: "empty.yaml" }, options(&Version::new(1, 37, 2)));
     commands::validate(source, &options, &mut host(), &|_| false, &mut Vec::new()).unwrap();
