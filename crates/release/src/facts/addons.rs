@@ -296,7 +296,7 @@ const DNS_KEEPS_REPLICAS: Column<bool> = Column(&[
 
 const KUBE_DNS: Column<bool> = Column(&[
     (0, true),   // gate CoreDNS=false, later dns.type
-    (22, false), // API v1beta3, v1.22
+    (21, false), // app/apis/kubeadm/validation/validation.go ValidateDNS, v1.21
 ]);
 
 const KUBE_DNS_LOOP_DETECT: Column<bool> = Column(&[

@@ -96,7 +96,7 @@ const DEFAULT_REPOSITORY: Column<&str> = Column(&[
 
 const CI_REPOSITORY: Column<&str> = Column(&[
     (0, "gcr.io/kubernetes-ci-images"), // app/constants/constants.go DefaultCIImageRepository, v1.11
-    (21, "gcr.io/k8s-staging-ci-images"), // app/constants/constants.go DefaultCIImageRepository, v1.21
+    (18, "gcr.io/k8s-staging-ci-images"), // the same, v1.18.20
 ]);
 
 const NAMING: Column<ImageNaming> = Column(&[
@@ -110,8 +110,8 @@ const ORDER: Column<ImageOrder> = Column(&[
 ]);
 
 const HYPERKUBE: Column<bool> = Column(&[
-    (0, true),   // field useHyperKubeImage and its older names
-    (19, false), // app/images/images.go, v1.19: the image is no longer published
+    (0, true), // field useHyperKubeImage and its older names; from v1.19 on the image is no longer published
+    (22, false), // app/images/images.go GetKubernetesImage, v1.22
 ]);
 
 const PAUSE: Column<&str> = Column(&[
