@@ -5,6 +5,7 @@
 //! A command that does not exist yet is absent.
 
 mod alpha;
+mod release;
 mod upgrade;
 
 use std::fmt::Write as _;
@@ -90,6 +91,12 @@ pub enum Verb {
     UpgradeNodePhase(String),
     /// `upgrade plan`
     UpgradePlan,
+    /// `release list`
+    ReleaseList,
+    /// `release show`
+    ReleaseShow,
+    /// `release diff`
+    ReleaseDiff,
     /// `token generate`
     TokenGenerate,
     /// `token create`
@@ -244,6 +251,7 @@ pub fn tree() -> Node {
         init(),
         join(),
         kubeconfig(),
+        release::release(),
         reset(),
         token(),
         upgrade::upgrade(),

@@ -20,8 +20,8 @@ pub fn init_token(token: &str, ttl: GoDuration) -> Result<BootstrapToken, TokenE
     })
 }
 
-/// Upstream's list, and `vmodule`: levels of the log are no configuration (quirk 8).
-const ALLOWED: [&str; 17] = [
+/// Upstream's list; `vmodule`, for levels of the log are no configuration (quirk 8); and `through`, which a file cannot say.
+const ALLOWED: [&str; 18] = [
     "config",
     "ignore-preflight-errors",
     "dry-run",
@@ -39,6 +39,7 @@ const ALLOWED: [&str; 17] = [
     "vmodule",
     "log-file",
     "yes",
+    "through",
 ];
 
 /// Refuses flags that the file would silently overrule. `given` are the flags on the command line, by name.

@@ -11,6 +11,7 @@ pub mod diagnose;
 pub mod discovery;
 pub mod dryrun;
 pub mod etcd;
+pub mod example;
 pub mod hand_over;
 pub mod join;
 pub mod kubelet;

@@ -11,6 +11,7 @@ pub mod config_api;
 pub mod control_plane;
 pub mod corefile;
 pub mod etcd;
+pub mod gone;
 pub mod images;
 pub mod kubelet;
 pub mod node;

@@ -4,10 +4,11 @@
 //! folds the columns into a plain struct for one minor. [`Version`] deliberately has no ordering: the comparisons
 //! that make sense have names, in [`skew`]. Nothing outside this crate compares minors.
 //!
-//! This crate reads no file, knows no host and depends on nothing.
+//! This crate reads no file, knows no host and depends on nothing but the derive that lists its facts.
 
 mod column;
 pub mod facts;
+pub mod listing;
 mod reference;
 mod release;
 pub mod skew;

@@ -12,6 +12,7 @@ use crate::facts::kubelet::Kubelet;
 use crate::facts::node::NodeFacts;
 use crate::facts::objects::Objects;
 use crate::facts::preflight::Preflight;
+use crate::listing::Facts;
 use crate::version::Version;
 
 /// The minors whose facts are known exactly; any other is refused.
@@ -21,9 +22,10 @@ pub const EXACT_MINORS: &[u32] = &[11, 12, 13, 36, 37];
 pub const NEWEST_MINOR: u32 = 37;
 
 /// Everything that depends on the minor of the cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct Release {
     /// The minor these facts belong to.
+    #[fact(skip)]
     pub minor: u32,
     /// Image names, tags and repositories.
     pub images: Images,

@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::column::Column;
+use crate::listing::Facts;
+use crate::release::Release;
 use crate::version::Version;
 
 /// How many minors a kubelet may be older than the kubeadm that sets it up.
@@ -20,6 +22,25 @@ const EXTERNAL_ETCD_MINIMUM: Column<&str> = Column(&[
     (12, "3.2.18"),   // app/constants/constants.go MinExternalEtcdVersion, v1.12
     (36, "3.5.24-0"), // app/constants/constants.go MinExternalEtcdVersion, v1.36 and v1.37
 ]);
+
+/// Which versions a release goes together with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
+pub struct Skew {
+    /// How many minors older a kubelet may be.
+    pub kubelet_minors: u32,
+    /// The oldest etcd of the site's own.
+    pub external_etcd: &'static str,
+}
+
+impl Skew {
+    /// Of a release.
+    pub fn of(release: &Release) -> Self {
+        Self {
+            kubelet_minors: KUBELET_SKEW.at(release.minor),
+            external_etcd: EXTERNAL_ETCD_MINIMUM.at(release.minor),
+        }
+    }
+}
 
 /// Why a kubelet cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +178,16 @@ pub fn upgrade_step(from: &Version, to: &Version) -> i64 {
     i64::from(to.minor) - i64::from(from.minor)
 }
 
+/// The minors after that of a version, up to that of another, each as its first release: an upgrade goes through them.
+pub fn minors_between(from: &Version, to: &Version) -> Vec<Version> {
+    (from.minor + 1..=to.minor).map(|minor| Version::new(to.major, minor, 0)).collect()
+}
+
+/// Whether two versions are of one minor.
+pub fn same_minor(left: &Version, right: &Version) -> bool {
+    series(left) == series(right)
+}
+
 /// Whether a version comes before another.
 pub fn precedes(earlier: &Version, later: &Version) -> bool {
     earlier.precedence(later).is_lt()
@@ -269,6 +300,9 @@ mod tests {
     fn upgrades_go_by_minors_and_etcd_by_builds_too() {
         assert_eq!(upgrade_step(&v("1.36.9"), &v("1.37.0-rc.0")), 1);
         assert_eq!(upgrade_step(&v("1.37.0"), &v("1.35.9")), -2);
+        assert_eq!(minors_between(&v("1.34.4"), &v("1.36.3")), [v("1.35.0"), v("1.36.0")]);
+        assert_eq!(minors_between(&v("1.37.0"), &v("1.36.3")), []);
+        assert!(same_minor(&v("1.37.0-rc.1"), &v("1.37.2")) && !same_minor(&v("1.36.2"), &v("1.37.2")));
         assert!(precedes(&v("1.37.0-rc.1"), &v("1.37.0")) && !precedes(&v("1.37.0"), &v("1.37.0+x")));
         assert!(kubelet_left_behind(&v("1.33.9"), &v("1.37.2")));
         assert!(!kubelet_left_behind(&v("1.34.0-alpha.1"), &v("1.37.2")));

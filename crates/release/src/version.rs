@@ -60,6 +60,13 @@ impl Version {
         format!("{}.{}", self.major, self.minor)
     }
 
+    /// The first release of the minor that a text names: `v1.37`, `1.37`, or any version of it.
+    pub fn first_of_minor(text: &str) -> Result<Self, VersionError> {
+        let version = text.parse().or_else(|_| format!("{text}.0").parse::<Self>());
+        let Self { major, minor, .. } = version.map_err(|_| VersionError { text: text.to_owned() })?;
+        Ok(Self::new(major, minor, 0))
+    }
+
     /// Semantic-version precedence: build metadata does not count, a pre-release precedes its release.
     pub(crate) fn precedence(&self, other: &Self) -> Ordering {
         (self.major, self.minor, self.patch)
@@ -176,6 +183,16 @@ mod tests {
             "1.2.99999999999",
         ] {
             assert_eq!(text.parse::<Version>(), Err(VersionError { text: text.into() }), "{text}");
+        }
+    }
+
+    #[test]
+    fn minors_are_named_with_or_without_a_patch() {
+        for text in ["v1.37", "1.37", "v1.37.2", "1.37.0-rc.1"] {
+            assert_eq!(Version::first_of_minor(text), Ok(Version::new(1, 37, 0)), "{text}");
+        }
+        for text in ["37", "v1", "1.37.", "stable-1.37", ""] {
+            assert_eq!(Version::first_of_minor(text), Err(VersionError { text: text.into() }));
         }
     }
 

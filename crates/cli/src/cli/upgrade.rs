@@ -58,6 +58,7 @@ pub(super) fn upgrade() -> Node {
                 "patches",
                 "print-config",
                 "skip-phases",
+                "through",
                 "yes",
             ]),
             versioned(diff).flags(&["config", "context-lines", "kubeconfig"]),

@@ -10,6 +10,7 @@ mod failure;
 mod init;
 mod join;
 mod kubeconfig;
+mod release;
 mod reset;
 mod token;
 mod token_table;
@@ -61,6 +62,9 @@ pub(crate) fn run(call: &Call<'_>, root: &Node) -> Result<(), CommandError> {
         Verb::UpgradeNode => upgrade::node(call),
         Verb::UpgradeNodePhase(path) => upgrade::node_phase(call, path),
         Verb::UpgradePlan => upgrade::plan(call),
+        Verb::ReleaseList => release::list(call),
+        Verb::ReleaseShow => release::show(call),
+        Verb::ReleaseDiff => release::diff(call),
         Verb::ConfigPrint(kind) => config::print(call, *kind),
         Verb::PrintDefault => config::print_default(call),
         Verb::ConfigView => config::view(call),

@@ -10,5 +10,6 @@ mod golden_commands;
 mod golden_tree;
 mod habits;
 mod init;
+mod release;
 mod tokens;
 mod upgrade;

@@ -36,6 +36,10 @@ fn what_is_asked_for_wrongly_is_refused_in_the_words_of_the_original() {
         ("apply v1.36.0 v1.37.0", "accepts at most 1 arg(s), received 2"),
         ("node phase kubeconfig", "unknown command \"kubeconfig\""),
         ("apply ci/latest --kubeconfig u.yaml", "ci/latest"),
+        ("apply --through next --kubeconfig u.yaml", "--through: expected versions such as v1.37 or v1.37.2"),
+        ("apply v1.37.2 --through v1.37.2", "name the version by --through or as an argument, not both"),
+        ("apply --through v1.37.2 --dry-run --kubeconfig u.yaml", "--through has no --dry-run"),
+        ("apply phase preflight --through v1.37.2", "unknown flag: --through"),
     ] {
         let stderr = env.line(&format!("upgrade {line}")).fails();
         assert!(stderr.contains(words), "upgrade {line}\n{stderr}");
@@ -170,6 +174,35 @@ fn a_plan_of_a_cluster_that_is_not_well_says_so() {
     assert!(stderr.contains("error: preflight checks failed\n"), "{stderr}");
     let ignored = "--ignore-preflight-errors=ControlPlaneNodesReady";
     env.line_in(&env.path("root"), &format!("upgrade plan v1.37.2 {ignored}")).ok();
+}
+
+#[test]
+fn a_way_that_cannot_be_gone_is_refused_before_it_begins() {
+    let (env, api) = cluster();
+    let root = env.path("root");
+    std::fs::create_dir_all(env.path("root/var/lib/kubelet")).unwrap();
+    let flags = "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/none.sock\"\n";
+    env.write("root/var/lib/kubelet/kubeadm-flags.env", flags);
+    let refused = |stops: &str| env.line_in(&root, &format!("upgrade apply --yes --through {stops}")).fails();
+    let stderr = refused("v1.35.4");
+    assert!(
+        stderr.contains("the cluster is at v1.36.3 already") && stderr.contains("v1.35.4 is older"),
+        "{stderr}"
+    );
+    let node = json!({
+        "metadata": {"name": "w1", "labels": {}},
+        "status": {"nodeInfo": {"kubeletVersion": "v1.33.9"}},
+    });
+    api.put("/api/v1/nodes/w1", node);
+    let stderr = refused("v1.36.4,v1.37.2");
+    for words in [
+        "error: the way from v1.36.3 to v1.37.2 cannot be gone, and nothing was changed:",
+        "v1.37.2:\n\t- There are kubelets in this cluster that are too old that have these versions [v1.33.9]",
+        "--force",
+    ] {
+        assert!(stderr.contains(words), "{words}\n{stderr}");
+    }
+    assert!(!stderr.contains("v1.36.4:"), "{stderr}");
 }
 
 #[test]

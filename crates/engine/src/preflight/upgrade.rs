@@ -30,7 +30,8 @@ pub async fn nodes_ready(spec: &InitSpec, api: &dyn Api) -> Outcome {
     Outcome::error(format!("there are NotReady control-planes in the cluster: [{}]", unready.join(" ")))
 }
 
-fn is_ready(node: &Value) -> bool {
+/// Whether a Node or a Pod has no condition that says otherwise.
+pub(crate) fn is_ready(node: &Value) -> bool {
     let mut conditions = node["status"]["conditions"].as_array().into_iter().flatten();
     conditions.all(|c| c["type"] != "Ready" || c["status"] == "True")
 }

@@ -5,6 +5,7 @@
 
 pub mod policy;
 pub mod versions;
+pub mod walk;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ use crate::static_pods::{self, argument};
 use crate::stored::{self, StoredError};
 
 /// What an upgrade was told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct UpgradeSpec {
     /// The version to go to; `None` is that which the cluster's configuration names already.
     pub target: Option<Version>,
@@ -105,6 +106,12 @@ impl UpgradeSpec {
             api_limit: self.timeouts.kubernetes_api_call.to_std(),
             dry: self.landing.is_some(),
         }
+    }
+
+    /// The same for another version. The cluster is asked anew.
+    #[must_use]
+    pub fn towards(&self, target: Version) -> Self {
+        Self { target: Some(target), found: OnceLock::new(), ..self.clone() }
     }
 
     /// This node as one of the cluster after the upgrade, and what there is to say when the cluster was only now asked.

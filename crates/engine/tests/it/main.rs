@@ -13,5 +13,6 @@ mod renewal;
 mod reset;
 mod self_hosting;
 mod upgrade;
+mod walk;
 mod wish;
 mod workflow;

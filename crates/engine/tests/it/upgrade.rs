@@ -67,7 +67,7 @@ fn manifest(component: &str) -> PathBuf {
     Path::new(MANIFESTS).join(format!("{component}.yaml"))
 }
 
-fn manifests(host: &MemoryHost) -> BTreeMap<String, String> {
+pub(crate) fn manifests(host: &MemoryHost) -> BTreeMap<String, String> {
     let all = ["etcd"].into_iter().chain(COMPONENTS);
     all.map(|name| (name.to_owned(), host.files.text(manifest(name)).unwrap())).collect()
 }
@@ -200,6 +200,21 @@ fn without_renewal_certificates_stay() {
         before[Path::new("/etc/kubernetes/admin.conf")],
         after[Path::new("/etc/kubernetes/admin.conf")]
     );
+}
+
+#[test]
+fn flags_that_new_kubelets_do_not_know_are_taken_out() {
+    let host = cluster(OLD, "");
+    let env = "/var/lib/kubelet/kubeadm-flags.env";
+    let before = "KUBELET_KUBEADM_ARGS=\"--pod-infra-container-image=registry.k8s.io/pause:3.10 --v=2\"\n";
+    host.files.put(env, before, 0o644);
+    apply(&host).unwrap();
+    assert_eq!(host.files.text(env).unwrap(), "KUBELET_KUBEADM_ARGS=\"--v=2\"\n");
+    let kept = backups(&host, "kubeadm-kubelet-env");
+    assert_eq!(host.files.text(&kept[0]).unwrap(), before);
+    // Once they are gone there is nothing more to do.
+    apply(&host).unwrap();
+    assert_eq!(backups(&host, "kubeadm-kubelet-env").len(), 1);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The add-ons: CoreDNS and kube-proxy.
 
 use crate::column::{Column, Span};
+use crate::listing::Facts;
 
 /// The plugins of the default Corefile that came and went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Corefile {
     /// `lameduck 5s` within `health`.
     pub lameduck: bool,
@@ -22,7 +23,7 @@ pub struct Corefile {
 }
 
 /// The plugin that passes queries on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Forwarder {
     /// `proxy . `
     Proxy,
@@ -33,7 +34,7 @@ pub enum Forwarder {
 }
 
 /// The upstream servers as the Corefile names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Upstream {
     /// Those of an older kube-dns ConfigMap, else `/etc/resolv.conf`.
     KubeDnsConfigMap,
@@ -42,7 +43,7 @@ pub enum Upstream {
 }
 
 /// Which ports the probes of CoreDNS ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum DnsProbes {
     /// Liveness at 8080.
     Liveness,
@@ -55,14 +56,14 @@ pub enum DnsProbes {
 }
 
 /// A toleration of the node's taint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Toleration(
     /// Key of the taint; the effect is NoSchedule.
     pub &'static str,
 );
 
 /// Facts of CoreDNS.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct CoreDns {
     /// The default Corefile.
     pub corefile: Corefile,
@@ -93,7 +94,7 @@ pub struct CoreDns {
 }
 
 /// Facts of kube-dns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct KubeDns {
     /// Whether dnsmasq looks for loops.
     pub loop_detect: bool,
@@ -102,7 +103,7 @@ pub struct KubeDns {
 }
 
 /// Facts of kube-proxy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct KubeProxy {
     /// Whether the pod carries the annotation `scheduler.alpha.kubernetes.io/critical-pod`.
     pub critical_annotation: bool,
@@ -121,7 +122,7 @@ pub struct KubeProxy {
 }
 
 /// Facts of the add-ons.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct Addons {
     /// CoreDNS.
     pub coredns: CoreDns,

@@ -1,9 +1,10 @@
 //! Certificates and kubeconfig files: what their subjects and extensions hold.
 
 use crate::column::Column;
+use crate::listing::Facts;
 
 /// The common names of the certificate authorities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum AuthorityNames {
     /// `kubernetes` for all of them.
     Same,
@@ -12,7 +13,7 @@ pub enum AuthorityNames {
 }
 
 /// Who administrates the cluster, and with which file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Administrators {
     /// `admin.conf` belongs to `system:masters`.
     Masters,
@@ -22,7 +23,7 @@ pub enum Administrators {
 }
 
 /// Facts of certificates and kubeconfig files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Certificates {
     /// Common names of the certificate authorities.
     pub authorities: AuthorityNames,

@@ -9,10 +9,11 @@ mod kubelet;
 
 use crate::column::Span;
 use crate::facts::kubelet::ConfigDefaults;
+use crate::listing::Facts;
 use crate::release::Release;
 
 /// The form of a field's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Form {
     /// A string.
     Text,
@@ -35,7 +36,7 @@ pub enum Form {
 }
 
 /// When a field is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Written {
     /// Always, with the zero value of its form if nothing else.
     Always,
@@ -48,7 +49,7 @@ pub enum Written {
 }
 
 /// A field of a component configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Field {
     /// The path, with dots.
     pub path: &'static str,
@@ -59,17 +60,22 @@ pub struct Field {
 }
 
 /// A value for a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Literal {
     /// A string, also for a duration.
+    #[fact(bare)]
     Text(&'static str),
     /// A whole number.
+    #[fact(bare)]
     Number(i64),
     /// A boolean.
+    #[fact(bare)]
     Bool(bool),
     /// A list of strings.
+    #[fact(bare)]
     Texts(&'static [&'static str]),
     /// A mapping of strings.
+    #[fact(bare)]
     Pairs(&'static [(&'static str, &'static str)]),
 }
 
@@ -77,7 +83,7 @@ pub enum Literal {
 type Default = (&'static str, Literal);
 
 /// What a minor knows of one component configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct ComponentConfig {
     /// `group/version` of the documents.
     pub api_version: &'static str,

@@ -1,6 +1,7 @@
 //! Configuration APIs and feature gates.
 
 use crate::column::{Column, Span};
+use crate::listing::{Fact, Facts};
 
 /// A version of `kubeadm.k8s.io`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,8 +63,14 @@ impl Api {
     }
 }
 
+impl Facts for Api {
+    fn fact(&self) -> Fact {
+        Fact::Text(self.version())
+    }
+}
+
 /// How ready a feature gate is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Stage {
     /// Off by default, may vanish.
     Alpha,
@@ -76,7 +83,7 @@ pub enum Stage {
 }
 
 /// A feature gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct FeatureGate {
     /// Its name.
     pub name: &'static str,
@@ -89,7 +96,7 @@ pub struct FeatureGate {
 }
 
 /// Facts of configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct ConfigApi {
     /// The API written into the cluster and by `config migrate`.
     pub written: Api,

@@ -1,11 +1,13 @@
 //! The static pods of API server, controller manager and scheduler, and what all static pods share.
 
 use crate::column::{Column, Span};
+use crate::listing::Facts;
 
 /// Where the value of a default flag comes from. Resolving it is the engine's business.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Value {
     /// A constant.
+    #[fact(bare)]
     Text(&'static str),
     /// A path below the certificates directory.
     Pki(&'static str),
@@ -67,7 +69,7 @@ pub enum Value {
 }
 
 /// A default flag of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Flag {
     /// The name, without hyphens before it.
     pub name: &'static str,
@@ -93,7 +95,7 @@ const fn with_gate(gate: &'static str, text: &'static str) -> Value {
 }
 
 /// What a component is asked by its probes. A path that is absent means no such probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct ProbePaths {
     /// Liveness.
     pub live: &'static str,
@@ -104,7 +106,7 @@ pub struct ProbePaths {
 }
 
 /// The facts of one component's pod.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct Component {
     /// Its default flags, by name.
     pub flags: Vec<Flag>,
@@ -115,7 +117,7 @@ pub struct Component {
 }
 
 /// The facts of a component whose health is served beside its work.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct Served {
     /// The port it listens on, unless it is told another.
     pub port: u16,
@@ -128,7 +130,7 @@ pub struct Served {
 }
 
 /// How the user's extra arguments meet the defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum ArgumentOrder {
     /// The user's first, sorted by name, then the remaining defaults, sorted.
     OverridesFirst,
@@ -139,7 +141,7 @@ pub enum ArgumentOrder {
 }
 
 /// How the API server's authorization modes are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum AuthorizationModes {
     /// `Node,RBAC`, then `ABAC` and `Webhook` if the user's value names them. Written into the user's own extra
     /// arguments, and so into the stored configuration.
@@ -149,7 +151,7 @@ pub enum AuthorizationModes {
 }
 
 /// When probes ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct ProbeTiming {
     /// Seconds before the first liveness or startup probe.
     pub initial_delay: i32,
@@ -162,7 +164,7 @@ pub struct ProbeTiming {
 }
 
 /// What the manifests of all static pods share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct PodFrame {
     /// Whether the annotation `scheduler.alpha.kubernetes.io/critical-pod` is set.
     pub critical_annotation: bool,
@@ -187,7 +189,7 @@ pub struct PodFrame {
 }
 
 /// A directory of the host that holds certificate authorities and is mounted where it exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct CaDirectory {
     /// Name of the volume.
     pub volume: &'static str,
@@ -196,7 +198,7 @@ pub struct CaDirectory {
 }
 
 /// Whether the controller manager mounts the directory of the kubelet's volume plugins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Flexvolume {
     /// Where it exists.
     IfPresent,
@@ -207,7 +209,7 @@ pub enum Flexvolume {
 }
 
 /// Facts of the control plane's static pods.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct ControlPlane {
     /// What all static pods share.
     pub frame: PodFrame,

@@ -2,9 +2,10 @@
 
 use super::control_plane::{Flag, ProbePaths, Value, flag};
 use crate::column::{Column, Span};
+use crate::listing::Facts;
 
 /// Which addresses a local etcd uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum EtcdTopology {
     /// Only the IPv4 loopback: the cluster has one member for ever.
     Loopback,
@@ -13,7 +14,7 @@ pub enum EtcdTopology {
 }
 
 /// How the kubelet finds out that etcd lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum EtcdProbe {
     /// A command in the container reads a key with the health-check certificate.
     Exec,
@@ -22,7 +23,7 @@ pub enum EtcdProbe {
 }
 
 /// Facts of a local etcd.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct Etcd {
     /// Its addresses.
     pub topology: EtcdTopology,

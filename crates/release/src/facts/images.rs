@@ -1,9 +1,10 @@
 //! Image names, tags and repositories.
 
 use crate::column::Column;
+use crate::listing::Facts;
 
 /// How the name of an image is made from the name of its component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum ImageNaming {
     /// `kube-apiserver-amd64`: one name for each architecture.
     ArchSuffixed,
@@ -12,7 +13,7 @@ pub enum ImageNaming {
 }
 
 /// The order in which images are listed and pulled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum ImageOrder {
     /// Components, pause, etcd, DNS.
     DnsLast,
@@ -21,7 +22,7 @@ pub enum ImageOrder {
 }
 
 /// Where CoreDNS lies below the default repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum CoreDnsPath {
     /// `<repository>/coredns`, in any repository.
     Flat,
@@ -30,7 +31,7 @@ pub enum CoreDnsPath {
 }
 
 /// Names, tags and repositories of all images.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct Images {
     /// Where images come from unless configured.
     pub default_repository: &'static str,

@@ -1,9 +1,10 @@
 //! The kubelet: the file with its flags, its configuration and where that is stored.
 
 use crate::column::{Column, Span};
+use crate::listing::Facts;
 
 /// A flag that kubeadm writes into the environment file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum EnvFlag {
     /// `cgroup-driver` as Docker reports it; only with Docker, left out with a warning where unknown.
     CgroupDriverOfDocker,
@@ -28,7 +29,7 @@ pub enum EnvFlag {
 }
 
 /// How the environment file quotes its one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum EnvQuoting {
     /// `KUBELET_KUBEADM_ARGS=--a=b --c=d`.
     Bare,
@@ -37,7 +38,7 @@ pub enum EnvQuoting {
 }
 
 /// What the written configuration holds besides what the user and kubeadm set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum ConfigDefaults {
     /// Every default of the kubelet itself.
     Filled,
@@ -46,7 +47,7 @@ pub enum ConfigDefaults {
 }
 
 /// The name of the ConfigMap with the configuration for all kubelets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum ConfigMapName {
     /// `kubelet-config-1.13`.
     Versioned,
@@ -55,7 +56,7 @@ pub enum ConfigMapName {
 }
 
 /// Which cgroup driver the written configuration names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum CgroupDriver {
     /// The kubelet's own default, `cgroupfs`.
     KubeletDefault,
@@ -73,7 +74,7 @@ pub fn is_dockershim(socket: &str) -> bool {
 }
 
 /// Which runtime sockets are known when none is configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct RuntimeSockets {
     /// The socket used when none, or none of the known ones, is found.
     pub default: &'static str,
@@ -84,7 +85,7 @@ pub struct RuntimeSockets {
 }
 
 /// Facts of the kubelet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct Kubelet {
     /// Flags of the environment file, in no order: the file sorts them.
     pub env_flags: Vec<EnvFlag>,

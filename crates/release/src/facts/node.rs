@@ -1,9 +1,10 @@
 //! What marks the Node object of a control-plane node.
 
 use crate::column::{Column, Span};
+use crate::listing::Facts;
 
 /// Facts of a control-plane node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct NodeFacts {
     /// Labels without value.
     pub labels: Vec<&'static str>,

@@ -1,9 +1,10 @@
 //! Objects stored in the cluster outside the add-ons.
 
 use crate::column::Column;
+use crate::listing::Facts;
 
 /// How `kubeadm-config` keeps the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum StoredConfig {
     /// One key, `MasterConfiguration`, with component configurations inside; nobody but administrators reads it.
     MasterConfiguration,
@@ -14,7 +15,7 @@ pub enum StoredConfig {
 }
 
 /// How the kubeconfig in `cluster-info` writes what it has none of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum EmptyKubeconfigLists {
     /// `contexts: []`, `preferences: {}`, `users: []`.
     Empty,
@@ -25,7 +26,7 @@ pub enum EmptyKubeconfigLists {
 }
 
 /// Facts of the cluster's objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Objects {
     /// How `kubeadm-config` keeps the configuration.
     pub stored_config: StoredConfig,

@@ -4,9 +4,10 @@
 //! [`super::control_plane`].
 
 use crate::column::{Column, Span};
+use crate::listing::Facts;
 
 /// A check, or a family of checks that differ in a parameter, in the order kubeadm runs them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Facts)]
 pub enum Check {
     /// `IsPrivilegedUser`: alone, before all others.
     PrivilegedUser,
@@ -69,7 +70,7 @@ pub enum Check {
 }
 
 /// Whether a failed check stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum Severity {
     /// It stops, unless ignored.
     Error,
@@ -78,7 +79,7 @@ pub enum Severity {
 }
 
 /// A program that must be found in `$PATH`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Program {
     /// Its name.
     pub name: &'static str,
@@ -87,7 +88,7 @@ pub struct Program {
 }
 
 /// What the kernel must be like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Kernel {
     /// Regular expressions, one of which the release must match. Unanchored where they have no anchors.
     pub releases: &'static [&'static str],
@@ -106,7 +107,7 @@ pub struct Kernel {
 }
 
 /// What control groups must be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Cgroups {
     /// Controllers required with cgroups v1.
     pub v1_required: &'static [&'static str],
@@ -121,7 +122,7 @@ pub struct Cgroups {
 }
 
 /// What Docker must be like, where it is the runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Docker {
     /// Regular expressions of validated versions, unanchored.
     pub versions: &'static [&'static str],
@@ -132,7 +133,7 @@ pub struct Docker {
 }
 
 /// Facts of preflight.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Facts)]
 pub struct Preflight {
     /// The checks of init, in order.
     pub init: Vec<Check>,

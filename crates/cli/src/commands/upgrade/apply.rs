@@ -5,11 +5,13 @@ use kubeadm_config::error::Notice;
 use kubeadm_config::types::{ImagePullPolicy, Patches, UpgradeConfiguration};
 use kubeadm_engine::phase::{Phase, Selection, select};
 use kubeadm_engine::phases::upgrade::{APPLY, NODE};
+use kubeadm_engine::ports::Access;
 use kubeadm_engine::spec::{ADMIN_CONF, KUBERNETES, Layout};
 use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_engine::upgrade::policy::Policy;
+use kubeadm_release::Version;
 
-use super::{access, argument, configuration, own_kubeconfig, spec, switch, version_of};
+use super::{access, argument, configuration, own_kubeconfig, spec, switch, through, version_of};
 use crate::commands::run_phases;
 use crate::error::CommandError;
 use crate::output;
@@ -20,10 +22,17 @@ use crate::session::Session;
 /// The end of a dry run. cmd/kubeadm/app/cmd/upgrade/apply.go, 1.37.
 const DRY: &str = "[upgrade/successful] Finished dryrunning successfully!";
 
+/// What is said after an upgrade of a cluster.
+pub(super) const OTHERS: &str =
+    "[upgrade] Now please proceed with upgrading the rest of the nodes by following the right order.";
+
 /// `upgrade apply`: all phases but those left out.
 pub(crate) fn apply(call: &Call<'_>) -> Result<(), CommandError> {
     kubeadm_config::flags::check_mixed(call.flags.names())?;
     let session = Session::start()?;
+    if call.flags.given("through") {
+        return through::walk(call, &session);
+    }
     let Resolved { spec, skip } = resolve(call, &session, to_apply)?;
     let target = spec.target.clone();
     execute(APPLY, &spec, &Selection::Skip(skip), &session)?;
@@ -31,8 +40,7 @@ pub(crate) fn apply(call: &Call<'_>) -> Result<(), CommandError> {
         output::line(DRY);
     } else if let Some(version) = target {
         output::line(&format!(
-            "\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{version}\".\n\n\
-             [upgrade] Now please proceed with upgrading the rest of the nodes by following the right order."
+            "\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{version}\".\n\n{OTHERS}"
         ));
     }
     Ok(())
@@ -76,9 +84,9 @@ fn execute(
 }
 
 /// A spec, and the phases that are left out.
-struct Resolved {
-    spec: UpgradeSpec,
-    skip: Vec<String>,
+pub(super) struct Resolved {
+    pub(super) spec: UpgradeSpec,
+    pub(super) skip: Vec<String>,
 }
 
 type Resolve =
@@ -100,7 +108,6 @@ fn to_apply(
     notices: &mut Vec<Notice>,
 ) -> Result<Resolved, CommandError> {
     let (flags, block) = (&call.flags, &config.apply);
-    let on = |name: &str, configured: bool| switch(flags, name, configured);
     let text = match argument(call).unwrap_or(&block.kubernetes_version) {
         "" => {
             return Err(CommandError::new(
@@ -111,6 +118,20 @@ fn to_apply(
     };
     let access = access(flags, ADMIN_CONF, session)?;
     let target = version_of(text, session, notices)?;
+    applying(call, &config, access, Some(target), session, notices)
+}
+
+/// The spec of an upgrade to a version, or to one that is yet to be known.
+pub(super) fn applying(
+    call: &Call<'_>,
+    config: &UpgradeConfiguration,
+    access: Access,
+    target: Option<Version>,
+    session: &Session,
+    notices: &mut Vec<Notice>,
+) -> Result<Resolved, CommandError> {
+    let (flags, block) = (&call.flags, &config.apply);
+    let on = |name: &str, configured: bool| switch(flags, name, configured);
     let force = on("force", block.force_upgrade);
     let common = Common {
         ignored: &block.ignore_preflight_errors,
@@ -122,7 +143,7 @@ fn to_apply(
         pull_policy: &block.image_pull_policy,
         pull_serial: block.image_pull_serial,
     };
-    let spec = spec(Some(target), &config, access, "upgrade", session);
+    let spec = spec(target, config, access, "upgrade", session);
     let Resolved { mut spec, skip } =
         common.complete(spec, call, "upgrade apply", APPLY, session, notices)?;
     spec.policy = Policy {

@@ -2,7 +2,10 @@
 
 mod apply;
 mod diff;
+mod network;
 mod plan;
+mod stops;
+mod through;
 
 use std::path::Path;
 use std::sync::OnceLock;

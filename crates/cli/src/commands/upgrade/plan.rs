@@ -20,6 +20,7 @@ use kubeadm_engine::upgrade::versions::{ByVersion, Candidates, ClusterState, Off
 use kubeadm_release::{Version, skew};
 use serde::Serialize;
 
+use super::network::Network;
 use super::{access, argument, configuration, spec, switch, version_of};
 use crate::columns::aligned;
 use crate::commands::failure;
@@ -141,7 +142,7 @@ fn candidates(
     fx: &Effects,
     session: &Session,
 ) -> Result<Candidates, CommandError> {
-    let mut network = Network { session, fx, answers: true };
+    let mut network = Network::new(session, &*fx.output);
     let stable = match &wish.target {
         Some(target) => {
             network.answers = false;
@@ -180,39 +181,6 @@ fn candidates(
         }
     }
     Ok(candidates)
-}
-
-/// Where labels are looked up, as long as there is an answer.
-struct Network<'a> {
-    session: &'a Session,
-    fx: &'a Effects,
-    answers: bool,
-}
-
-impl Network<'_> {
-    /// The version of a label; `None` if nobody could be asked.
-    fn look_up(&mut self, label: &str) -> Result<Option<Version>, CommandError> {
-        use kubeadm_config::detect::{Detect, FetchError};
-        if !self.answers {
-            return Ok(None);
-        }
-        let mut host = self.session;
-        let mut silent = false;
-        let mut fetch = |url: &str| {
-            let answer = host.fetch(url);
-            silent |= matches!(answer, Err(FetchError::Unreachable(_)));
-            answer
-        };
-        let mut notices = Vec::new();
-        let own = crate::wish::own_version();
-        let found = kubeadm_config::version::resolve(label, &own, &mut fetch, &mut notices);
-        for notice in notices {
-            self.fx.output.warn(&notice.text);
-        }
-        self.answers = !silent;
-        let version = found?.version;
-        Ok((!silent).then_some(version))
-    }
 }
 
 // --- the object -----------------------------------------------------------------------------------------------

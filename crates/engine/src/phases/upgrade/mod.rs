@@ -1,12 +1,8 @@
 //! The phases of `upgrade apply` and `upgrade node`, and the trees that order them.
 //! cmd/kubeadm/app/cmd/upgrade/{apply,node}.go, 1.37.
 
-use futures::future::BoxFuture;
-
-use super::{PhaseError, group, leaf};
+use super::{group, leaf};
 use crate::phase::Phase;
-use crate::plan::Step;
-use crate::ports::View;
 use crate::upgrade::UpgradeSpec;
 
 pub mod addon;
@@ -14,6 +10,7 @@ pub mod bootstrap_token;
 pub mod control_plane;
 pub mod kubeconfig;
 pub mod kubelet_config;
+pub mod post_upgrade;
 pub mod preflight;
 pub mod upload_config;
 
@@ -42,7 +39,7 @@ const ADDON: Phase<UpgradeSpec> = group(
 );
 
 const POST_UPGRADE: Phase<UpgradeSpec> =
-    leaf("post-upgrade", "Run post upgrade tasks", PLAIN, plan_post_upgrade);
+    leaf("post-upgrade", "Run post upgrade tasks", PLAIN, post_upgrade::plan);
 
 /// All phases of `kubeadm upgrade apply` in order.
 pub static APPLY: &[Phase<UpgradeSpec>] = &[
@@ -116,9 +113,3 @@ pub static NODE: &[Phase<UpgradeSpec>] = &[
     ADDON,
     POST_UPGRADE,
 ];
-
-/// What a release wants done on a node once everything runs. The releases of this build want nothing: the flags of
-/// kubelets that are to go are those of minors between them. cmd/kubeadm/app/cmd/phases/upgrade/postupgrade.go, 1.37.
-fn plan_post_upgrade<'a>(_: &'a UpgradeSpec, _: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
-    Box::pin(async { Ok(Vec::new()) })
-}
