@@ -198,8 +198,34 @@ pub struct Look {
 /// Remembers, between looks, how often containers ended quickly.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// By component: ids of containers that ended, and whether they lived a short time.
-    ended: BTreeMap<String, BTreeMap<String, bool>>,
+    /// By component and container.
+    ended: BTreeMap<String, BTreeMap<String, End>>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Beside another one of its component, of an earlier manifest: that still held the ports which the new one wants.
+    Beside,
+    /// Within seconds of its start.
+    Soon,
+    /// After it had run.
+    Late,
+}
+
+impl End {
+    fn of(container: &Container, all: &[&Container]) -> Self {
+        let end = container.finished.unwrap_or(container.created);
+        let beside = |other: &&Container| {
+            let there = other.finished.is_none_or(|finished| finished > container.created);
+            other.id != container.id && other.created < end && there
+        };
+        match end.duration_since(container.created).unsigned_abs() < SHORT_LIFE {
+            _ if all.iter().any(beside) => Self::Beside,
+            true => Self::Soon,
+            false => Self::Late,
+        }
+    }
 }
 
 impl Watch {
@@ -234,9 +260,9 @@ impl Watch {
         for pod in pods {
             let stale = |c: &Container| c.state == ContainerState::Exited && pod.outdates(c);
             let StaticPod { component, image, .. } = pod;
-            let of_component = containers.iter().filter(|c| c.name == *component);
+            let all: Vec<&Container> = containers.iter().filter(|c| c.name == *component).collect();
             // The last look says whatever can be said.
-            let mine: Vec<&Container> = of_component.filter(|c| final_look || !stale(c)).collect();
+            let mine: Vec<&Container> = all.iter().copied().filter(|c| final_look || !stale(c)).collect();
             states.push(format!("{component} {}", state_words(&mine)));
             let answered = component != "etcd" && !pending.contains(&component.as_str());
             if answered || !look.findings.is_empty() {
@@ -245,7 +271,7 @@ impl Watch {
             let finding = if mine.is_empty() {
                 absent(view, component, image, since, final_look).await
             } else {
-                self.crashed(view, component, &mine, final_look).await
+                self.crashed(view, component, &mine, &all, final_look).await
             };
             look.findings.extend(finding);
         }
@@ -258,19 +284,19 @@ impl Watch {
         view: View<'_>,
         component: &str,
         containers: &[&Container],
+        all: &[&Container],
         final_look: bool,
     ) -> Option<Finding> {
         let ended = self.ended.entry(component.to_owned()).or_default();
         for container in containers.iter().filter(|c| c.state == ContainerState::Exited) {
-            let lived = container.finished.unwrap_or(container.created).duration_since(container.created);
-            let short = lived.unsigned_abs() < SHORT_LIFE;
-            ended.insert(container.id.clone(), short);
+            ended.entry(container.id.clone()).or_insert_with(|| End::of(container, all));
         }
-        let short = ended.values().filter(|short| **short).count();
+        let number = |what: End| ended.values().filter(|end| **end == what).count();
+        let (short, beside) = (number(End::Soon), u32::try_from(number(End::Beside)).unwrap_or(u32::MAX));
         let last = containers.iter().find(|c| c.state == ContainerState::Exited)?;
-        // One of an earlier manifest counts as well: it still holds the ports that the new one wants, for a moment.
         let running = containers.iter().any(|c| c.state == ContainerState::Running);
-        let attempts = last.attempt + 1;
+        let times = last.attempt + 1;
+        let attempts = times.saturating_sub(beside);
         let hopeless = (short >= 2 || (short >= 1 && attempts >= 2) || attempts >= MANY_ENDS) && !running;
         if !hopeless && !final_look {
             return None;
@@ -278,7 +304,7 @@ impl Watch {
         let log = view.runtime.log_tail(&last.id, 40).await.unwrap_or_default();
         let shown = telling(&log);
         let code = last.exit_code.map_or_else(|| "unknown code".into(), |c| format!("code {c}"));
-        let times = match attempts {
+        let times = match times {
             1 => "once".into(),
             n => format!("{n} times"),
         };
