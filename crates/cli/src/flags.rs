@@ -388,6 +388,12 @@ pub static CATALOGUE: &[Flag] = &[
         "Specify the token used to temporarily authenticate with the Kubernetes Control Plane while joining the node.",
     ),
     flag(
+        "to",
+        Strings,
+        "",
+        "Show the whole way to this version, minor by minor: what each hop changes and what blocks it. Versions are named as for 'upgrade apply --through'.",
+    ),
+    flag(
         "token",
         String,
         "",

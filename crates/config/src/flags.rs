@@ -20,8 +20,8 @@ pub fn init_token(token: &str, ttl: GoDuration) -> Result<BootstrapToken, TokenE
     })
 }
 
-/// Upstream's list; `vmodule`, for levels of the log are no configuration (quirk 8); and `through`, which a file cannot say.
-const ALLOWED: [&str; 18] = [
+/// Upstream's list; `vmodule`, for levels of the log are no configuration (quirk 8); and `through` and `to`, which a file cannot say.
+const ALLOWED: [&str; 19] = [
     "config",
     "ignore-preflight-errors",
     "dry-run",
@@ -40,6 +40,7 @@ const ALLOWED: [&str; 18] = [
     "log-file",
     "yes",
     "through",
+    "to",
 ];
 
 /// Refuses flags that the file would silently overrule. `given` are the flags on the command line, by name.

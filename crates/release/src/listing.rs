@@ -4,6 +4,7 @@
 pub use kubeadm_release_derive::Facts;
 
 use crate::facts::component_config;
+use crate::facts::gone::Gone;
 use crate::release::Release;
 use crate::skew::Skew;
 
@@ -125,6 +126,14 @@ impl<A: Facts, B: Facts, C: Facts> Facts for (A, B, C) {
 
 /// All that is known of a release, by area.
 pub fn all(release: &Release) -> Vec<Named> {
+    let mut areas = own(release);
+    let about = "What components no longer know that those of the minor before did";
+    areas.push(Named { name: "gone", about, fact: Gone::of(release).fact() });
+    areas
+}
+
+/// What a release is, without what others were.
+fn own(release: &Release) -> Vec<Named> {
     let mut areas = match release.fact() {
         Fact::Group(areas) => areas,
         other => vec![Named { name: "release", about: "", fact: other }],
@@ -164,7 +173,8 @@ pub struct Difference {
 /// What differs from one release to another, in the order of their facts.
 pub fn differences(from: &Release, to: &Release) -> Vec<Difference> {
     let mut comparison = Comparison::default();
-    comparison.groups(&all(from), &all(to));
+    comparison.groups(&own(from), &own(to));
+    comparison.gone(from, to);
     comparison.found
 }
 
@@ -180,6 +190,35 @@ impl Comparison {
             if let Some(other) = to.iter().find(|other| other.name == entry.name) {
                 self.at(entry.name, |comparison| comparison.facts(entry.about, &entry.fact, &other.fact));
             }
+        }
+    }
+
+    /// What components lose on the way up, or have again on the way down.
+    fn gone(&mut self, from: &Release, to: &Release) {
+        let Gone { flags, feature_gates } = Gone::between(from.minor, to.minor);
+        let Gone { flags: again, feature_gates: gates_again } = Gone::between(to.minor, from.minor);
+        for (lost, flags) in [(true, flags), (false, again)] {
+            for (component, name) in
+                flags.iter().flat_map(|(of, names)| names.iter().map(move |name| (*of, *name)))
+            {
+                self.path = vec!["components", component, "flags", name];
+                self.known("A flag that the component knows", name, lost);
+            }
+        }
+        for (lost, names) in [(true, feature_gates), (false, gates_again)] {
+            for name in names {
+                self.path = vec!["components", "feature_gates", name];
+                self.known("A feature gate that components know", name, lost);
+            }
+        }
+        self.path.clear();
+    }
+
+    fn known(&mut self, about: &'static str, name: &'static str, lost: bool) {
+        let fact = Fact::Text(name);
+        match lost {
+            true => self.differ(about, Some(&fact), None),
+            false => self.differ(about, None, Some(&fact)),
         }
     }
 
@@ -290,6 +329,20 @@ mod tests {
         assert!(
             found.iter().any(|line| line.starts_with("kubelet_configuration/fields/logging.format: none ->"))
         );
+    }
+
+    #[test]
+    fn what_components_lose_is_a_difference_both_ways() {
+        let flag = "components/kube-apiserver/flags/insecure-port: ";
+        let gate = "components/feature_gates/TTLAfterFinished: ";
+        for (from, to, end) in [(13, 36, "-> none"), (36, 13, ": none -> ")] {
+            let found = told(from, to);
+            for start in [flag, gate] {
+                let line = found.iter().find(|line| line.starts_with(start)).unwrap();
+                assert!(line.contains(end), "{line}");
+            }
+        }
+        assert!(!told(36, 37).iter().any(|line| line.starts_with(flag)));
     }
 
     #[test]

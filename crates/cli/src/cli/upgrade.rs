@@ -81,6 +81,7 @@ pub(super) fn upgrade() -> Node {
                     "ignore-preflight-errors",
                     "kubeconfig",
                     "print-config",
+                    "to",
                 ])
                 .and(&STRUCTURED),
         ],

@@ -16,6 +16,7 @@ const OUR_OWN: &[(&str, &str)] = &[
     ("kubeadm config print ", "kubernetes-version"),
     ("kubeadm config validate", "kubernetes-version"),
     ("kubeadm upgrade apply", "through"),
+    ("kubeadm upgrade plan", "to"),
 ];
 
 /// Commands that only this kubeadm has.

@@ -39,6 +39,8 @@ fn what_is_asked_for_wrongly_is_refused_in_the_words_of_the_original() {
         ("apply --through next --kubeconfig u.yaml", "--through: expected versions such as v1.37 or v1.37.2"),
         ("apply v1.37.2 --through v1.37.2", "name the version by --through or as an argument, not both"),
         ("apply --through v1.37.2 --dry-run --kubeconfig u.yaml", "--through has no --dry-run"),
+        ("plan --to next --kubeconfig u.yaml", "--to: expected versions such as v1.37 or v1.37.2"),
+        ("plan v1.37.2 --to v1.37.2", "name the version by --to or as an argument, not both"),
         ("apply phase preflight --through v1.37.2", "unknown flag: --through"),
     ] {
         let stderr = env.line(&format!("upgrade {line}")).fails();
@@ -203,6 +205,63 @@ fn a_way_that_cannot_be_gone_is_refused_before_it_begins() {
         assert!(stderr.contains(words), "{words}\n{stderr}");
     }
     assert!(!stderr.contains("v1.36.4:"), "{stderr}");
+}
+
+#[test]
+fn the_whole_way_is_shown_with_what_changes_and_what_blocks_it() {
+    let (env, api) = cluster();
+    let root = env.path("root");
+    let text = env.line_in(&root, "upgrade plan --to v1.37.2").ok();
+    for words in [
+        "The way from v1.36.3 to v1.37.2:\n\n1. v1.36.3 to v1.37.2\n",
+        "\n     ~ etcd: 3.6.8-0 -> 3.7.0-0\n",
+        "\n     - read: v1beta3\n",
+        "\n     - kube-controller-manager: flags: concurrent-service-syncs\n",
+        "\n   to know:\n     - kubeadm's feature gate NodeLocalCRISocket has no effect from v1.37.2 on\n",
+        "\n\tkubeadm upgrade apply --through v1.37.2\n",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    assert!(!text.contains("BLOCKED"), "{text}");
+
+    let configuration = format!(
+        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: {OLD}\n\
+         controllerManager: {{extraArgs: [{{name: concurrent-service-syncs, value: \"2\"}}]}}\n"
+    );
+    api.keep(&configuration);
+    let node = json!({"metadata": {"name": "w1"}, "status": {"nodeInfo": {"kubeletVersion": "v1.33.9"}}});
+    api.put("/api/v1/nodes/w1", node);
+    let text = env.line_in(&root, "upgrade plan --to v1.37.2").ok();
+    for words in [
+        "\n   BLOCKED:\n     - There are kubelets in this cluster that are too old",
+        "\n     - kube-controller-manager has no flag --concurrent-service-syncs from v1.37 on",
+        "\nRemove what blocks it, then look again.\n",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let json = env.line_in(&root, "upgrade plan --to v1.37.2 -o json").ok();
+    let object: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&object["kind"], &object["to"]), (&"UpgradePath".into(), &"v1.37.2".into()));
+    let hop = &object["hops"][0];
+    assert_eq!((&hop["from"], &hop["minorOnly"]), (&OLD.into(), &false.into()));
+    assert_eq!(hop["blocks"].as_array().unwrap().len(), 2);
+    assert!(
+        hop["changes"].as_array().unwrap().iter().any(|c| c["fact"] == "etcd" && c["after"] == "3.7.0-0")
+    );
+
+    // The walk itself is refused for the same reasons.
+    std::fs::create_dir_all(env.path("root/var/lib/kubelet")).unwrap();
+    let flags = "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/none.sock\"\n";
+    env.write("root/var/lib/kubelet/kubeadm-flags.env", flags);
+    api.put(
+        "/api/v1/nodes/w1",
+        json!({"metadata": {"name": "w1"}, "status": {"nodeInfo": {"kubeletVersion": OLD}}}),
+    );
+    let stderr = env.line_in(&root, "upgrade apply --yes --through v1.37.2").fails();
+    assert!(
+        stderr.contains("nothing was changed:\n\nv1.37.2:\n\t- kube-controller-manager has no flag"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -135,6 +135,19 @@ pub async fn coredns_obstacle(spec: &InitSpec, view: View<'_>) -> Result<Option<
     }
 }
 
+/// The Corefile in the cluster, and the tag of the CoreDNS that serves by it; `None` where there is none.
+pub(crate) async fn installed_corefile(
+    spec: &InitSpec,
+    view: View<'_>,
+) -> Result<Option<(String, Option<String>)>, PhaseError> {
+    if spec.cluster.dns.disabled || spec.cluster.dns.kind == DnsKind::KubeDns {
+        return Ok(None);
+    }
+    let Some(text) = existing_corefile(view).await? else { return Ok(None) };
+    let deployed = deployed(spec, view).await?;
+    Ok(Some((text, deployed.as_ref().and_then(image_tag).map(str::to_owned))))
+}
+
 /// Whether there is a DNS server that kubeadm made, be it the one that was chosen or the one before it. A cluster may have
 /// been made without.
 pub async fn has_dns(spec: &InitSpec, view: View<'_>) -> Result<bool, PhaseError> {

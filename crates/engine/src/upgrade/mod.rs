@@ -3,6 +3,7 @@
 //! The cluster keeps its own configuration; of an upgrade only the version is new. The first phase that needs it fetches
 //! it, so each phase runs alone. cmd/kubeadm/app/cmd/upgrade/{apply,node}.go and app/util/config/cluster.go, 1.37.
 
+pub mod outlook;
 pub mod policy;
 pub mod versions;
 pub mod walk;

@@ -159,16 +159,11 @@ impl Walk {
     }
 
     /// What is against each hop: the kubelets stay as they are, and everything else follows hop by hop.
-    pub fn judge(
-        &self,
-        state: &ClusterState,
-        kubeadm: &Version,
-        policy: Policy,
-    ) -> Vec<(Version, Objections)> {
+    pub fn judge(&self, state: &ClusterState, kubeadm: &Version, policy: Policy) -> Vec<Objections> {
         let mut state = state.clone();
         let mut found = Vec::new();
         for hop in &self.hops {
-            found.push((hop.clone(), policy::judge(hop, &state, kubeadm, policy)));
+            found.push(policy::judge(hop, &state, kubeadm, policy));
             let nodes = state.of(API_SERVER).into_values().flatten().collect();
             state.components.insert(API_SERVER.into(), ByVersion::from([(hop.to_string(), nodes)]));
         }
@@ -185,22 +180,18 @@ impl Walk {
             return Err(NoWalk::Behind { version: self.from.clone(), nodes });
         }
         let judged = self.judge(state, kubeadm, policy);
-        let forceable = judged.iter().all(|(_, found)| found.fatal.is_empty());
-        let wanted = |found: Objections| if forceable { found.forceable } else { found.fatal };
-        let objections: Vec<_> = judged
-            .into_iter()
-            .map(|(hop, found)| (hop, wanted(found)))
-            .filter(|(_, texts)| !texts.is_empty())
-            .collect();
+        let forceable = judged.iter().all(|found| found.fatal.is_empty());
+        let wanted = judged.into_iter().map(|found| if forceable { found.forceable } else { found.fatal });
+        let hops = self.hops.iter().cloned().zip(wanted);
+        let objections: Vec<_> = hops.filter(|(_, texts)| !texts.is_empty()).collect();
         if objections.is_empty() || forceable && policy.force {
             return Ok(());
         }
-        Err(NoWalk::Objections {
-            from: self.from.clone(),
-            to: Box::new(self.to().clone()),
-            objections,
-            forceable,
-        })
+        Err(self.refused(objections, forceable))
+    }
+
+    pub(super) fn refused(&self, objections: Vec<(Version, Vec<String>)>, forceable: bool) -> NoWalk {
+        NoWalk::Objections { from: self.from.clone(), to: Box::new(self.to().clone()), objections, forceable }
     }
 
     /// What is said before it begins.

@@ -8,6 +8,7 @@ mod join_control_plane;
 mod killed;
 mod manifests;
 mod objects;
+mod outlook;
 mod preflight;
 mod renewal;
 mod reset;

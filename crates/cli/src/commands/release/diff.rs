@@ -26,7 +26,7 @@ struct Diff {
 
 /// A fact that differs.
 #[derive(Debug, Serialize)]
-struct Change {
+pub(crate) struct Change {
     /// The area of the fact.
     area: String,
     /// Where in the area it is.
@@ -72,7 +72,7 @@ pub(crate) fn diff(call: &Call<'_>) -> Result<(), CommandError> {
 }
 
 /// The facts that differ from one release to another.
-fn changes(from: &Release, to: &Release) -> Vec<Change> {
+pub(crate) fn changes(from: &Release, to: &Release) -> Vec<Change> {
     listing::differences(from, to).iter().map(change).collect()
 }
 
@@ -101,7 +101,7 @@ fn change(difference: &Difference) -> Change {
 }
 
 /// Changes for people, below their areas.
-fn lines(changes: &[Change]) -> String {
+pub(crate) fn lines(changes: &[Change]) -> String {
     let (mut text, mut area) = (String::new(), "");
     for change in changes {
         if change.area != area {

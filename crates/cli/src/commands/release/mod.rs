@@ -8,7 +8,7 @@ mod show;
 
 use kubeadm_release::{Release, Version};
 
-pub(crate) use diff::diff;
+pub(crate) use diff::{Change, changes, diff, lines};
 pub(crate) use list::list;
 pub(crate) use show::show;
 

@@ -3,6 +3,7 @@
 mod apply;
 mod diff;
 mod network;
+mod path;
 mod plan;
 mod stops;
 mod through;

@@ -21,7 +21,8 @@ use kubeadm_release::{Version, skew};
 use serde::Serialize;
 
 use super::network::Network;
-use super::{access, argument, configuration, spec, switch, version_of};
+use super::stops::Wished;
+use super::{access, argument, configuration, path, spec, switch, version_of};
 use crate::columns::aligned;
 use crate::commands::failure;
 use crate::error::CommandError;
@@ -46,6 +47,9 @@ pub(crate) fn plan(call: &Call<'_>) -> Result<(), CommandError> {
             Effects { output: Arc::new(Quiet(session.fx.output.clone())), ..session.fx.clone() }
         }
     };
+    if let Some(to) = &wish.to {
+        return path::print(&wish.spec, to, format, &fx, &session);
+    }
     let plan = look(&wish, &fx, &session)?;
     format.print(&[plan], |plans| plans.iter().map(text).collect())
 }
@@ -54,6 +58,8 @@ pub(crate) fn plan(call: &Call<'_>) -> Result<(), CommandError> {
 struct Wish {
     spec: UpgradeSpec,
     target: Option<Version>,
+    /// The whole way there is asked for.
+    to: Option<Wished>,
     with_etcd: bool,
 }
 
@@ -62,6 +68,10 @@ fn wish(call: &Call<'_>, session: &Session, notices: &mut Vec<Notice>) -> Result
     let config = configuration(flags, session, notices)?;
     let block = &config.plan;
     let on = |name: &str, configured: bool| switch(flags, name, configured);
+    let to = flags.given("to").then(|| Wished::of(flags, "to")).transpose()?;
+    if to.is_some() && argument(call).is_some() {
+        return Err(CommandError::new("name the version by --to or as an argument, not both"));
+    }
     let access = access(flags, ADMIN_CONF, session)?;
     let target = match argument(call).unwrap_or(&block.kubernetes_version) {
         "" => None,
@@ -75,7 +85,7 @@ fn wish(call: &Call<'_>, session: &Session, notices: &mut Vec<Notice>) -> Result
         release_candidates: on("allow-release-candidate-upgrades", block.allow_rc_upgrades),
         force: false,
     };
-    Ok(Wish { spec, target, with_etcd: on("etcd-upgrade", block.etcd_upgrade.unwrap_or(true)) })
+    Ok(Wish { spec, target, to, with_etcd: on("etcd-upgrade", block.etcd_upgrade.unwrap_or(true)) })
 }
 
 fn look(wish: &Wish, fx: &Effects, session: &Session) -> Result<UpgradePlan, CommandError> {

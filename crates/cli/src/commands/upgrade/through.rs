@@ -3,6 +3,7 @@
 use kubeadm_config::error::Notice;
 use kubeadm_engine::run::Executor;
 use kubeadm_engine::spec::ADMIN_CONF;
+use kubeadm_engine::upgrade::outlook;
 use kubeadm_engine::upgrade::walk::{Walk, WalkError, look};
 
 use super::apply::{OTHERS, Resolved, applying};
@@ -35,6 +36,10 @@ pub(super) fn walk(call: &Call<'_>, session: &Session) -> Result<(), CommandErro
     let walk = Walk::new(from, &between, to)?;
     output.say(&walk.announcement());
     walk.allowed(&state, &spec.kubeadm_version, spec.policy)?;
+    if !spec.policy.force {
+        let ahead = session.block_on(outlook::look(&walk, &spec, executor.view()));
+        outlook::unblocked(&walk, ahead.map_err(|error| failure::explain_alone(error, output))?)?;
+    }
     session.block_on(walk.run(&spec, &skip, &session.fx)).map_err(|error| match error {
         WalkError::Hop { from, to, source } => {
             failure::explain(*source, output).prefix(&format!("{from} to {to}"))

@@ -86,8 +86,13 @@ fn lines(steps: &[Step]) -> Vec<Line> {
 
 /// What is said of feature gates that the release does not have any more. They have no effect.
 pub fn removed_gates(node: &InitSpec, prefix: &str) -> Vec<Step> {
-    let gone = node.cluster.feature_gates.keys().filter(|name| features::find(&node.release, name).is_none());
-    gone.map(|name| Step::say(format!("{prefix} Unknown feature gate flag: {name}"))).collect()
+    unknown_gates(node).map(|name| Step::say(format!("{prefix} Unknown feature gate flag: {name}"))).collect()
+}
+
+/// Feature gates of kubeadm that the release does not have.
+pub fn unknown_gates(node: &InitSpec) -> impl Iterator<Item = &str> {
+    let names = node.cluster.feature_gates.keys().map(String::as_str);
+    names.filter(|name| features::find(&node.release, name).is_none())
 }
 
 async fn version(

@@ -1,0 +1,185 @@
+//! What the hops of a walk would change for one cluster, and what blocks them: found by looking at what the cluster keeps,
+//! before anything is done.
+
+use kubeadm_config::types::{Arg, ClusterConfiguration};
+use kubeadm_release::facts::gone;
+use kubeadm_release::{Release, Version};
+
+use super::walk::{NoWalk, Walk};
+use super::{UpgradeError, UpgradeSpec};
+use crate::addons::corefile::{self, Verdict};
+use crate::phases::upgrade::preflight::unknown_gates;
+use crate::phases::{PhaseError, addon};
+use crate::ports::View;
+use crate::spec::InitSpec;
+use crate::{static_pods, stored};
+
+/// What a hop means for a cluster, besides the versions that go together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// What would make it fail.
+    pub blocks: Vec<String>,
+    /// What will be done on the way, and what to know.
+    pub notes: Vec<String>,
+}
+
+/// Looks ahead, hop by hop.
+///
+/// # Errors
+/// A cluster that cannot be asked.
+pub async fn look(walk: &Walk, spec: &UpgradeSpec, view: View<'_>) -> Result<Vec<Outlook>, PhaseError> {
+    let limit = spec.timeouts.kubernetes_api_call.to_std();
+    let stored = stored::cluster(view.api, view.clock, limit).await.map_err(UpgradeError::from)?;
+    let stored = kubeadm_yaml::parse_value(&stored, "kubeadm-config").unwrap_or_default();
+    let mut ahead = Ahead { api: stored["apiVersion"].as_str().unwrap_or_default().to_owned(), dns: None };
+    let mut outlooks = Vec::new();
+    let mut before = &walk.from;
+    for hop in &walk.hops {
+        let mut found = Outlook::default();
+        let spec = spec.towards(hop.clone());
+        match spec.node(view).await {
+            Ok((node, _)) => {
+                if outlooks.is_empty() {
+                    ahead.dns = addon::installed_corefile(node, view).await?;
+                }
+                arguments(&node.cluster, before, hop, &mut found);
+                component_gates(node, before, hop, &mut found);
+                ahead.configuration(node, &mut found);
+                ahead.corefile(node, &mut found);
+            }
+            // What the release cannot express.
+            Err(UpgradeError::Config(error)) => found.blocks.push(format!("kubeadm-config: {error}")),
+            Err(error) => return Err(error.into()),
+        }
+        outlooks.push(found);
+        before = hop;
+    }
+    Ok(outlooks)
+}
+
+/// Refuses a walk that something blocks.
+///
+/// # Errors
+/// What blocks which hop.
+pub fn unblocked(walk: &Walk, outlooks: Vec<Outlook>) -> Result<(), NoWalk> {
+    let hops = walk.hops.iter().cloned().zip(outlooks.into_iter().map(|outlook| outlook.blocks));
+    let objections: Vec<_> = hops.filter(|(_, blocks)| !blocks.is_empty()).collect();
+    match objections.is_empty() {
+        true => Ok(()),
+        false => Err(walk.refused(objections, true)),
+    }
+}
+
+/// Arguments of the user's own that a component does not know any more: it would not start.
+fn arguments(cluster: &ClusterConfiguration, before: &Version, hop: &Version, found: &mut Outlook) {
+    let etcd = cluster.etcd.local.as_ref().map(|local| &local.extra_args);
+    let all: [(&str, &str, Option<&Vec<Arg>>); 4] = [
+        ("kube-apiserver", "apiServer", Some(&cluster.api_server.component.extra_args)),
+        ("kube-controller-manager", "controllerManager", Some(&cluster.controller_manager.extra_args)),
+        ("kube-scheduler", "scheduler", Some(&cluster.scheduler.extra_args)),
+        ("etcd", "etcd.local", etcd),
+    ];
+    for (component, field, arguments) in all {
+        for argument in arguments.into_iter().flatten() {
+            if let Some(minor) = gone::flag(component, &argument.name, before, hop) {
+                found.blocks.push(format!(
+                    "{component} has no flag --{} from v1.{minor} on: remove it from {field}.extraArgs in the ConfigMap kube-system/kubeadm-config",
+                    argument.name
+                ));
+            }
+            if argument.name == "feature-gates" {
+                let names = argument.value.split(',').filter_map(|pair| pair.split('=').next());
+                gates(
+                    names,
+                    &format!("{field}.extraArgs in the ConfigMap kube-system/kubeadm-config"),
+                    before,
+                    hop,
+                    found,
+                );
+            }
+        }
+    }
+}
+
+/// Gates in the configurations of kubelet and kube-proxy.
+fn component_gates(node: &InitSpec, before: &Version, hop: &Version, found: &mut Outlook) {
+    // The one that is there is named after the version before.
+    let facts = Release::of(before).map_or_else(|_| node.release.kubelet.clone(), |release| release.kubelet);
+    let kubelet = format!("the ConfigMap kube-system/{}", facts.config_map_name(before));
+    for (config, place) in [
+        (&node.kubelet.value, kubelet.as_str()),
+        (&node.kube_proxy.value, "the ConfigMap kube-system/kube-proxy"),
+    ] {
+        let names = config["featureGates"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        gates(names, &format!("featureGates in {place}"), before, hop, found);
+    }
+    for name in unknown_gates(node) {
+        found.notes.push(format!("kubeadm's feature gate {name} has no effect from {hop} on"));
+    }
+}
+
+fn gates<'a>(
+    names: impl Iterator<Item = &'a str>,
+    place: &str,
+    before: &Version,
+    hop: &Version,
+    found: &mut Outlook,
+) {
+    for name in names.map(str::trim) {
+        if let Some(minor) = gone::gate(name, before, hop) {
+            found
+                .blocks
+                .push(format!("there is no feature gate {name} from v1.{minor} on: remove it from {place}"));
+        }
+    }
+}
+
+/// What earlier hops will have changed.
+struct Ahead {
+    /// The API that `kubeadm-config` is written in.
+    api: String,
+    /// The Corefile, and the tag of the CoreDNS that serves by it.
+    dns: Option<(String, Option<String>)>,
+}
+
+impl Ahead {
+    /// `kubeadm-config` is written anew at each hop.
+    fn configuration(&mut self, node: &InitSpec, found: &mut Outlook) {
+        let written = node.release.config_api.written.group_version();
+        if self.api != written {
+            let read = node.release.config_api.read.iter().any(|api| api.group_version() == self.api);
+            let why = if read { "is older than kubeadm" } else { "is not read any more by kubeadm" };
+            let (minor, whose) = (node.version.major_minor(), if read { "'s" } else { "" });
+            found.notes.push(format!(
+                "the configuration in kubeadm-config is of {}, which {why} v{minor}{whose}: it is converted to {written}",
+                self.api
+            ));
+        }
+        self.api = written;
+    }
+
+    /// The Corefile is kept, replaced or rewritten.
+    fn corefile(&mut self, node: &InitSpec, found: &mut Outlook) {
+        let Some((text, tag)) = &mut self.dns else { return };
+        let image = node.images().coredns();
+        let wanted = static_pods::tag(&image).unwrap_or_default().to_owned();
+        match corefile::judge(text, &node.cluster.networking.dns_domain, tag.as_deref(), &wanted) {
+            Verdict::Retain => {}
+            Verdict::Replace => {
+                let facts = &node.release.addons.coredns.corefile;
+                let domain = node.cluster.networking.dns_domain.clone();
+                let names =
+                    corefile::Names { domain, servers: corefile::RESOLV_CONF.into(), ..Default::default() };
+                *text = corefile::default(facts, &names);
+            }
+            Verdict::Migrate(new) => {
+                found.notes.push(format!(
+                    "the Corefile does not fit CoreDNS {wanted}: it is rewritten, and the one of now is kept as Corefile-backup"
+                ));
+                *text = new;
+            }
+            Verdict::Unknown(reason) => found.blocks.push(format!("CoreDNS will not be upgraded: {reason}")),
+        }
+        *tag = Some(wanted);
+    }
+}

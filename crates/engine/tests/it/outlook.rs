@@ -1,0 +1,115 @@
+//! What the hops of a walk would meet, found before the first.
+
+use futures::executor::block_on;
+use kubeadm_engine::resource::CONFIG_MAPS;
+use kubeadm_engine::upgrade::outlook::{self, Outlook};
+use kubeadm_engine::upgrade::walk::{NoWalk, Walk};
+use kubeadm_release::Version;
+use kubeadm_testkit::MemoryHost;
+use serde_json::json;
+
+use crate::upgrade::{NEW, OLD, cluster};
+use crate::wish;
+
+fn v(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+fn outlooks(host: &MemoryHost, walk: &Walk) -> Vec<Outlook> {
+    let writes = host.cluster.writes();
+    let found = block_on(outlook::look(walk, &wish::upgrade(None), host.view())).unwrap();
+    assert_eq!(host.cluster.writes(), writes, "looking changed something");
+    found
+}
+
+#[test]
+fn a_default_cluster_meets_nothing() {
+    let host = cluster(OLD, "");
+    let walk = Walk::new(v(OLD), &[], v(NEW)).unwrap();
+    let found = outlooks(&host, &walk);
+    assert_eq!(found, [Outlook::default()]);
+    assert_eq!(outlook::unblocked(&walk, found), Ok(()));
+}
+
+#[test]
+fn arguments_and_gates_that_are_gone_block_the_hop_they_go_with() {
+    let more = "controllerManager: {extraArgs: [{name: concurrent-service-syncs, value: \"2\"}]}\n\
+                apiServer: {extraArgs: [{name: feature-gates, value: \"NoSuchGate=true\"}]}\n";
+    let host = cluster(OLD, more);
+    let walk = Walk::new(v(OLD), &[], v(NEW)).unwrap();
+    let found = outlooks(&host, &walk);
+    assert_eq!(
+        found[0].blocks,
+        [
+            "kube-controller-manager has no flag --concurrent-service-syncs from v1.37 on: remove it from controllerManager.extraArgs in the ConfigMap kube-system/kubeadm-config"
+        ]
+    );
+    let Err(NoWalk::Objections { objections, forceable: true, .. }) = outlook::unblocked(&walk, found) else {
+        panic!("not refused")
+    };
+    assert_eq!(objections[0].0, v(NEW));
+}
+
+#[test]
+fn each_hop_of_several_meets_its_own() {
+    let more = "apiServer: {extraArgs: [{name: feature-gates, value: \"ReadOnlyAPIDataVolumes=true\"}]}
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+featureGates: {DynamicProvisioningScheduling: true}
+";
+    let host = cluster("v1.11.10", more);
+    // A Corefile of the user's own, without the plugin that CoreDNS wants since v1.12's.
+    let mut map = host.cluster.object(CONFIG_MAPS, "kube-system", "coredns").unwrap();
+    map["data"]["Corefile"] = json!(".:53 {\n    errors\n    log\n    proxy . /etc/resolv.conf\n}\n");
+    host.cluster.place(CONFIG_MAPS, map);
+    let walk = Walk::new(v("v1.11.10"), &[v("v1.12.10")], v("v1.13.12")).unwrap();
+    let [first, second] = outlooks(&host, &walk).try_into().unwrap();
+    let gate = |name: &str, place: &str| {
+        format!("there is no feature gate {name} from v1.12 on: remove it from {place}")
+    };
+    assert_eq!(
+        first.blocks,
+        [
+            gate("ReadOnlyAPIDataVolumes", "apiServer.extraArgs in the ConfigMap kube-system/kubeadm-config"),
+            gate(
+                "DynamicProvisioningScheduling",
+                "featureGates in the ConfigMap kube-system/kubelet-config-1.11"
+            ),
+        ]
+    );
+    assert_eq!(second.blocks, [""; 0]);
+    let told = |outlook: &Outlook, words: &str| outlook.notes.iter().any(|note| note.contains(words));
+    assert!(
+        told(
+            &first,
+            "kubeadm.k8s.io/v1alpha2, which cannot be read by kubeadm v1.12: it is converted to kubeadm.k8s.io/v1alpha3"
+        ) || told(&first, "kubeadm.k8s.io/v1alpha2, which is older than kubeadm v1.12"),
+        "{first:?}"
+    );
+    assert!(told(&second, "kubeadm.k8s.io/v1alpha3"), "{second:?}");
+    assert!(told(&first, "the Corefile does not fit CoreDNS 1.2.2"), "{first:?}");
+    // It was rewritten by the first hop.
+    assert!(!told(&second, "Corefile"), "{second:?}");
+}
+
+#[test]
+fn what_the_next_release_cannot_say_or_read_blocks() {
+    let host = cluster(OLD, "");
+    let mut map = host.cluster.object(CONFIG_MAPS, "kube-system", "coredns").unwrap();
+    map["data"]["Corefile"] = json!(".:53 {\n    errors\n");
+    host.cluster.place(CONFIG_MAPS, map);
+    let walk = Walk::new(v(OLD), &[], v(NEW)).unwrap();
+    // CoreDNS changed nothing in the language since: what cannot be read is kept.
+    assert_eq!(outlooks(&host, &walk)[0].blocks, [""; 0]);
+    let host = cluster("v1.11.10", "");
+    let mut map = host.cluster.object(CONFIG_MAPS, "kube-system", "coredns").unwrap();
+    map["data"]["Corefile"] = json!(".:53 {\n    errors\n");
+    host.cluster.place(CONFIG_MAPS, map);
+    let walk = Walk::new(v("v1.11.10"), &[], v("v1.12.10")).unwrap();
+    let blocks = &outlooks(&host, &walk)[0].blocks;
+    assert!(
+        matches!(blocks.as_slice(), [one] if one.starts_with("CoreDNS will not be upgraded: ")),
+        "{blocks:?}"
+    );
+}
