@@ -2,6 +2,7 @@
 
 mod life;
 mod measure;
+pub(crate) mod minors;
 
 use std::path::Path;
 use std::process::Command;
@@ -160,9 +161,10 @@ fn report(all: &[Measured], ours: &Kubeadm, theirs: &Kubeadm) -> Result<String> 
          kubeadm does; of joins at once the time of the last, the work of all and the memory of the largest count.\n\n\
          {processors} processors, load of the last five minutes {load}. \
          Size: {:.1} MB / {:.1} MB.\n\n\
-         | command | runs | wall time | processor time | memory |\n|---|---|---|---|---|\n{}\n",
+         | command | runs | wall time | processor time | memory |\n|---|---|---|---|---|\n{}\n\n{}",
         size(ours)?,
         size(theirs)?,
-        lines.join("\n")
+        lines.join("\n"),
+        minors::section()?,
     ))
 }
