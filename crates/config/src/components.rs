@@ -2,6 +2,8 @@
 //!
 //! What the fields mean is the business of [`crate::component`].
 
+use std::collections::BTreeMap;
+
 use kubeadm_release::Release;
 use kubeadm_release::facts::component_config;
 use serde_json::Value;
@@ -51,13 +53,15 @@ pub(crate) fn complete_for(
         advertise_address: &config.init.local_api_endpoint.advertise_address,
         pod_subnet: &cluster.networking.pod_subnet,
     };
-    let (kube_proxy, proxy_warnings) = default_kube_proxy(value(users_proxy), &inputs, release);
+    let (mut kube_proxy, proxy_warnings) = default_kube_proxy(value(users_proxy), &inputs, release);
     let inputs = KubeletInputs {
         service_subnet: &cluster.networking.service_subnet,
         dns_domain: &cluster.networking.dns_domain,
         certificates_dir: &cluster.certificates_dir,
     };
-    let (kubelet, kubelet_warnings) = default_kubelet(value(users_kubelet), &inputs, release);
+    let (mut kubelet, kubelet_warnings) = default_kubelet(value(users_kubelet), &inputs, release);
+    hand_on(&component_config::kube_proxy(release).gates, &cluster.feature_gates, &mut kube_proxy);
+    hand_on(&component_config::kubelet(release).gates, &cluster.feature_gates, &mut kubelet);
     for (document, warnings) in [(users_proxy, proxy_warnings), (users_kubelet, kubelet_warnings)] {
         notices.extend(warnings.into_iter().map(|FieldWarning { path, text }| {
             let place = document.and_then(|document| place(document, path));
@@ -68,6 +72,15 @@ pub(crate) fn complete_for(
     ComponentConfigs {
         kubelet: ComponentConfig { value: kubelet, user_supplied: supplied(users_kubelet) },
         kube_proxy: ComponentConfig { value: kube_proxy, user_supplied: supplied(users_proxy) },
+    }
+}
+
+/// Sets kubeadm's own gates in a component's configuration, where the cluster's sets them.
+pub(crate) fn hand_on(gates: &[&str], set: &BTreeMap<String, bool>, document: &mut Value) {
+    for gate in gates {
+        if let Some(on) = set.get(*gate) {
+            kubeadm_yaml::set(document, &format!("featureGates.{gate}"), *on);
+        }
     }
 }
 

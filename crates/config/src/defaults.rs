@@ -5,7 +5,7 @@
 
 use kubeadm_release::Release;
 use kubeadm_release::facts::control_plane::{AUDIT_LOG_DIRECTORY, AUDIT_POLICY, AUDITING};
-use kubeadm_release::facts::kubelet::{DOCKERSHIM, is_dockershim};
+use kubeadm_release::facts::kubelet::{DOCKERS_CONTAINERD, DOCKERSHIM, is_dockershim};
 use serde_json::Value;
 
 use crate::address;
@@ -79,13 +79,13 @@ pub(crate) fn cluster(x: &mut ClusterConfiguration, release: &Release) {
     }
     fill(&mut x.audit_policy.log_dir, AUDIT_LOG_DIRECTORY);
     x.audit_policy.log_max_age.get_or_insert(2);
-    etcd(&mut x.etcd);
+    etcd(&mut x.etcd, release);
     for component in [&mut x.api_server.component, &mut x.controller_manager, &mut x.scheduler] {
         component.extra_envs.iter_mut().for_each(env_var);
     }
 }
 
-fn etcd(x: &mut Etcd) {
+fn etcd(x: &mut Etcd, release: &Release) {
     if x.local.is_none() && x.external.is_none() {
         x.local = Some(Default::default());
     }
@@ -94,6 +94,7 @@ fn etcd(x: &mut Etcd) {
         local.extra_envs.iter_mut().for_each(env_var);
     }
     if let Some(external) = &mut x.external
+        && release.config_api.http_endpoints
         && external.http_endpoints.is_empty()
     {
         external.http_endpoints = external.endpoints.clone();
@@ -221,7 +222,10 @@ pub(crate) fn cri_socket(
         return Ok(format!("unix://{given}"));
     }
     let known: &[&str] = if detect { sockets.known } else { &[] };
-    let found: Vec<&str> = known.iter().copied().filter(|socket| host.runtime_answers(socket)).collect();
+    let mut found: Vec<&str> = known.iter().copied().filter(|socket| host.runtime_answers(socket)).collect();
+    if found.contains(&DOCKERSHIM) {
+        found.retain(|socket| *socket != DOCKERS_CONTAINERD);
+    }
     match found.as_slice() {
         [] => Ok(sockets.default.to_owned()),
         [one] => Ok((*one).to_owned()),

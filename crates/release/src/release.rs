@@ -15,11 +15,56 @@ use crate::facts::preflight::Preflight;
 use crate::listing::Facts;
 use crate::version::Version;
 
-/// The minors whose facts are known exactly; any other is refused.
-pub const EXACT_MINORS: &[u32] = &[11, 12, 13, 36, 37];
+/// The minors that are served, oldest first, and the patch of each whose original was recorded: its facts are exact as of
+/// that patch. A minor without a recording has `None`; its facts follow from its neighbours.
+///
+/// 1.11, 1.12 and 1.13 were recorded with the code of v1.11.1, v1.12.4 and v1.13.4, stamped with these versions.
+pub const MINORS: &[(u32, Option<u32>)] = &[
+    (11, Some(10)),
+    (12, Some(10)),
+    (13, Some(12)),
+    (14, Some(10)),
+    (15, Some(12)),
+    (16, Some(15)),
+    (17, Some(17)),
+    (18, Some(20)),
+    (19, Some(16)),
+    (20, Some(15)),
+    (21, Some(14)),
+    (22, Some(17)),
+    (23, Some(17)),
+    (24, Some(17)),
+    (25, Some(16)),
+    (26, Some(15)),
+    (27, Some(16)),
+    (28, Some(15)),
+    (29, Some(6)),
+    (30, Some(14)),
+    (31, Some(14)),
+    (32, Some(13)),
+    (33, Some(13)),
+    (34, Some(4)),
+    (35, Some(4)),
+    (36, Some(3)),
+    (37, Some(2)),
+];
+
+/// The minors of [`MINORS`]; any other is refused.
+pub const EXACT_MINORS: &[u32] = &{
+    let mut minors = [0; MINORS.len()];
+    let mut index = 0;
+    while index < MINORS.len() {
+        minors[index] = MINORS[index].0;
+        index += 1;
+    }
+    minors
+};
+
+/// The oldest minor that is served.
+pub const OLDEST_MINOR: u32 = MINORS[0].0;
 
 /// The newest minor this build knows, and so the one it stands for.
-pub const NEWEST_MINOR: u32 = 37;
+pub const NEWEST_MINOR: u32 = MINORS[MINORS.len() - 1].0;
 
 /// Everything that depends on the minor of the cluster.
 #[derive(Debug, Clone, Facts)]
@@ -49,7 +94,7 @@ pub struct Release {
     pub preflight: Preflight,
 }
 
-/// A version this build has no exact facts for.
+/// A version this build has no facts for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseError {
     /// The version asked for.
@@ -60,15 +105,9 @@ impl fmt::Display for ReleaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Kubernetes {} is not supported yet by this build of kubeadm; supported are",
+            "Kubernetes {} is not supported by this build of kubeadm; supported are 1.{OLDEST_MINOR} to 1.{NEWEST_MINOR}",
             self.version.major_minor()
-        )?;
-        let mut separator = " ";
-        for minor in EXACT_MINORS {
-            write!(f, "{separator}1.{minor}")?;
-            separator = ", ";
-        }
-        Ok(())
+        )
     }
 }
 
@@ -110,19 +149,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minors_that_are_not_exact_are_refused_by_name() {
-        for text in ["1.10.13", "1.14.10", "1.35.4", "1.38.0", "2.13.0"] {
+    fn other_minors_are_refused_by_name() {
+        for text in ["1.10.13", "1.38.0", "2.13.0"] {
             let error = Release::of(&text.parse().unwrap()).unwrap_err();
             assert_eq!(error.version, text.parse().unwrap());
         }
         assert_eq!(
-            Release::of(&Version::new(1, 20, 15)).unwrap_err().to_string(),
-            "Kubernetes 1.20 is not supported yet by this build of kubeadm; supported are 1.11, 1.12, 1.13, 1.36, 1.37"
+            Release::of(&Version::new(1, 38, 0)).unwrap_err().to_string(),
+            "Kubernetes 1.38 is not supported by this build of kubeadm; supported are 1.11 to 1.37"
         );
     }
 
     #[test]
-    fn every_exact_minor_has_its_release() {
+    fn the_minors_follow_each_other() {
+        assert_eq!(EXACT_MINORS, (OLDEST_MINOR..=NEWEST_MINOR).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_minor_has_its_release() {
         for &minor in EXACT_MINORS {
             assert_eq!(Release::of(&Version::new(1, minor, 0)).unwrap().minor, minor);
         }

@@ -6,6 +6,7 @@
 
 mod commands;
 mod compare;
+mod docker;
 mod facts;
 mod log;
 mod record;

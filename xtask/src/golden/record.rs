@@ -73,7 +73,7 @@ pub(super) fn arguments(case: &Case) -> Vec<String> {
 
 /// Runs a plain command of the recordings.
 pub(crate) fn command(lab: &Lab, case: &Case, kubeadm: &Path) -> Result<Output> {
-    let sandbox = Sandbox::new(lab, &case.kubelet, kubeadm)?;
+    let sandbox = Sandbox::new(lab, case, kubeadm)?;
     let input = case.folder.join("in.yaml");
     if input.exists() {
         sandbox.write("case/in.yaml", &read(&input)?)?;
@@ -83,7 +83,7 @@ pub(crate) fn command(lab: &Lab, case: &Case, kubeadm: &Path) -> Result<Output> 
 
 /// Records one dry run of init.
 pub(crate) fn init(lab: &Lab, case: &Case, kubeadm: &Path) -> Result<Recording> {
-    let sandbox = Sandbox::new(lab, &case.kubelet, kubeadm)?;
+    let sandbox = Sandbox::new(lab, case, kubeadm)?;
     let mut args: Vec<String> =
         ["init", "--dry-run", "--ignore-preflight-errors=all"].map(str::to_owned).into();
     let mut given = read(&case.folder.join("args")).unwrap_or_default();

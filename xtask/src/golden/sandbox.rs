@@ -11,6 +11,9 @@ use kubeadm_lab::command::{Output, Run};
 use kubeadm_lab::{Error, Lab, Result};
 use tempfile::TempDir;
 
+use super::Case;
+use super::docker::{self, Docker};
+
 /// Longer than any dry run takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -28,6 +31,10 @@ const ENTER: &str = r#"
 folder=$1 lower=$2; shift 2
 trap 'exit 125' ERR
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$folder/upper,workdir=$folder/work" "$folder/root"
+if [ -S "$folder/docker.sock" ]; then
+  touch "$folder/root/run/docker.sock"
+  mount --bind "$folder/docker.sock" "$folder/root/run/docker.sock"
+fi
 for d in proc sys dev; do mount --rbind /$d "$folder/root/$d"; done
 hostname vm
 ip link set lo up
@@ -45,18 +52,22 @@ exec env -i PATH=/stand-ins:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp
 pub(crate) struct Sandbox {
     folder: TempDir,
     lower: PathBuf,
+    /// Ends with the machine.
+    _docker: Option<Docker>,
 }
 
 impl Sandbox {
-    /// Makes a machine with a kubelet of `version` and the program under test.
-    pub(crate) fn new(lab: &Lab, version: &str, kubeadm: &Path) -> Result<Self> {
+    /// Makes the machine of a case, with the program under test.
+    pub(crate) fn new(lab: &Lab, case: &Case, kubeadm: &Path) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(|e| io("make a folder in", Path::new("/tmp"), e))?;
-        let sandbox = Self { folder, lower: lab.rootfs() };
+        let socket = folder.path().join("docker.sock");
+        let docker = docker::was_asked(&case.minor).then(|| Docker::listen(&socket)).transpose()?;
+        let sandbox = Self { folder, lower: lab.rootfs(), _docker: docker };
         for part in ["work", "root"] {
             let path = sandbox.folder.path().join(part);
             std::fs::create_dir_all(&path).map_err(|e| io("make", &path, e))?;
         }
-        for (name, body) in stand_ins(version) {
+        for (name, body) in stand_ins(&case.kubelet) {
             sandbox.write(&format!("stand-ins/{name}"), &format!("#!/bin/sh\n{body}\n"))?;
         }
         Run::script("chmod 755 upper upper/stand-ins/*").dir(sandbox.folder.path()).read()?;

@@ -1,6 +1,7 @@
 //! The recorded configurations of every exact release, rebuilt from what its runs were given.
 #![allow(clippy::disallowed_methods, reason = "tests read fixtures")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kubeadm_release::facts::component_config;
@@ -8,7 +9,13 @@ use kubeadm_release::{EXACT_MINORS, Release, Version};
 use kubeadm_yaml::{get_str, parse_documents, parse_value, remove, set, to_string};
 use serde_json::Value;
 
-use super::{KubeletInputs, ProxyInputs, default_kube_proxy, default_kubelet, problems};
+use super::{
+    KubeletInputs, NodeRuntime, ProxyInputs, default_kube_proxy, default_kubelet, follow_runtime, problems,
+};
+use crate::components::hand_on;
+
+/// The runtime of the recordings, where no other one was named.
+const DOCKER: NodeRuntime<'_> = NodeRuntime::Docker(Some("cgroupfs"));
 
 fn fixtures(minor: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../fixtures/golden/kubeadm-1.{minor}"))
@@ -66,6 +73,18 @@ impl Run {
         Some(parse_value(text, "kubeadm-config").unwrap())
     }
 
+    /// kubeadm's own feature gates.
+    fn gates(&self) -> BTreeMap<String, bool> {
+        let gates = self.cluster().map(|cluster| cluster["featureGates"].clone()).unwrap_or_default();
+        serde_json::from_value(gates).unwrap_or_default()
+    }
+
+    /// The container runtime of the node.
+    fn runtime(&self) -> NodeRuntime<'static> {
+        let socket = |d: &Value| get_str(d, "nodeRegistration.criSocket").is_some();
+        if self.given.iter().any(socket) { NodeRuntime::Other } else { DOCKER }
+    }
+
     fn advertise_address(&self) -> String {
         let args = read(&self.folder.join("args")).unwrap_or_default().replace('=', "\n");
         let mut args = args.lines().skip_while(|a| *a != "--apiserver-advertise-address");
@@ -115,6 +134,8 @@ fn kubelet_configurations_are_those_recorded() {
                 0
             );
             let (mut config, _) = default_kubelet(user, &inputs, &release);
+            hand_on(&component_config::kubelet(&release).gates, &run.gates(), &mut config);
+            follow_runtime(&mut config, &release, run.runtime());
             assert_eq!(to_string(&config), want, "{}", run.name);
             checked += 1;
 
@@ -122,7 +143,8 @@ fn kubelet_configurations_are_those_recorded() {
             let Some(file) = read(&run.folder.join("files/var/lib/kubelet/config.yaml")) else { continue };
             let mut file = parse_value(&file, "config.yaml").unwrap();
             if let Some(socket) = remove(&mut file, "containerRuntimeEndpoint") {
-                assert!(socket.as_str().unwrap().starts_with("unix://"), "{}", run.name);
+                let named = socket.as_str().unwrap().starts_with("unix://");
+                assert_eq!(named, release.kubelet.instance_config, "{}", run.name);
                 set(&mut file, "containerRuntimeEndpoint", "");
             }
             set(&mut config, "kind", "KubeletConfiguration");
@@ -152,7 +174,8 @@ fn kube_proxy_configurations_are_those_recorded() {
                 user.iter().flat_map(|u| problems(u, &component_config::kube_proxy(&release))).count(),
                 0
             );
-            let (config, _) = default_kube_proxy(user, &inputs, &release);
+            let (mut config, _) = default_kube_proxy(user, &inputs, &release);
+            hand_on(&component_config::kube_proxy(&release).gates, &run.gates(), &mut config);
             // A template of 1.11 drops the final line break.
             assert_eq!(to_string(&config).trim_end(), want.trim_end(), "{}", run.name);
             checked += 1;

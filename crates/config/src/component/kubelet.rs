@@ -128,6 +128,42 @@ pub fn use_systemd_resolved(document: &mut Value) -> Option<String> {
     }
 }
 
+/// The container runtime of a node, as far as the kubelet's configuration depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeRuntime<'a> {
+    /// Docker, with its cgroup driver if it told that.
+    Docker(Option<&'a str>),
+    /// Any other.
+    Other,
+}
+
+/// Sets the cgroup driver in releases whose kubelet follows Docker there. Source: app/componentconfigs/kubelet.go
+/// Default, v1.19 and v1.21.
+pub fn follow_runtime(
+    document: &mut Value,
+    release: &Release,
+    runtime: NodeRuntime<'_>,
+) -> Option<FieldWarning> {
+    const PATH: &str = "cgroupDriver";
+    match (release.kubelet.cgroup_driver, runtime) {
+        (CgroupDriver::OfDocker | CgroupDriver::OfDockerOrSystemd, NodeRuntime::Docker(Some(driver))) => {
+            let given = tree::get_str(document, PATH).filter(|given| !given.is_empty() && *given != driver);
+            let text = given.map(|given| {
+                format!(
+                    "the value of {PATH:?} in {KIND:?} is replaced: that of Docker is {driver}; the provided value is: {given}"
+                )
+            });
+            tree::set(document, PATH, driver);
+            text.map(|text| FieldWarning { path: PATH, text })
+        }
+        (CgroupDriver::OfDockerOrSystemd, NodeRuntime::Other) => {
+            default_text(document, PATH, "systemd");
+            None
+        }
+        _ => None,
+    }
+}
+
 /// Address and port the kubelet reports its health at; no port where the user turned it off.
 pub fn healthz_endpoint(document: &Value) -> (String, Option<u16>) {
     let address = tree::get_str(document, "healthzBindAddress").unwrap_or(HEALTHZ_ADDRESS);

@@ -15,7 +15,7 @@ use crate::url;
 
 pub(super) fn cluster(x: &ClusterConfiguration, release: &Release, f: &mut Findings) {
     image_repository("dns.imageRepository", &x.dns.image_repository, f);
-    networking(&x.networking, x, f);
+    networking(&x.networking, x, release, f);
     cert_sans("apiServer.certSANs", &x.api_server.cert_sans, f);
     extra_args("apiServer.extraArgs", &x.api_server.component.extra_args, f);
     authorization_modes(x, release, f);

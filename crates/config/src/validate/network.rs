@@ -1,9 +1,12 @@
 //! Address ranges and names of certificates.
 
+use kubeadm_release::Release;
+use kubeadm_release::facts::config_api::{DualStack, IPV6_DUAL_STACK};
+
 use super::Findings;
 use crate::address::{self, Cidr};
-use crate::names;
 use crate::types::{ClusterConfiguration, Networking};
+use crate::{features, names};
 
 /// Fewest addresses of a service range (`constants.MinimumAddressesInServiceSubnet`).
 const MIN_SERVICE_ADDRESSES: i64 = 10;
@@ -15,9 +18,21 @@ const MAX_SERVICE_BITS: u8 = 20;
 const MAX_MASK_DIFFERENCE: i64 = 16;
 const UNPARSABLE: &str = "couldn't parse subnet";
 
-pub(super) fn networking(x: &Networking, cluster: &ClusterConfiguration, f: &mut Findings) {
+pub(super) fn networking(
+    x: &Networking,
+    cluster: &ClusterConfiguration,
+    release: &Release,
+    f: &mut Findings,
+) {
     for reason in names::dns_subdomain(&x.dns_domain) {
         f.invalid("networking.dnsDomain", &x.dns_domain, reason);
+    }
+    for (path, ranges) in
+        [("networking.serviceSubnet", &x.service_subnet), ("networking.podSubnet", &x.pod_subnet)]
+    {
+        if ranges.contains(',') {
+            two_ranges(path, ranges, cluster, release, f);
+        }
     }
     if !x.service_subnet.is_empty() {
         service_size("networking.serviceSubnet", &x.service_subnet, f);
@@ -28,6 +43,21 @@ pub(super) fn networking(x: &Networking, cluster: &ClusterConfiguration, f: &mut
         if argument(cluster, "allocate-node-cidrs") != Some("false") {
             node_masks("networking.podSubnet", &x.pod_subnet, cluster, f);
         }
+    }
+}
+
+/// Refuses two ranges where the release knows one only.
+fn two_ranges(path: &str, text: &str, cluster: &ClusterConfiguration, release: &Release, f: &mut Findings) {
+    let minor = release.minor;
+    match release.config_api.dual_stack {
+        DualStack::Yes => {}
+        DualStack::Gated if features::enabled(release, &cluster.feature_gates, IPV6_DUAL_STACK) => {}
+        DualStack::Gated => {
+            let detail =
+                format!("Kubernetes 1.{minor} takes two CIDRs only with the feature gate {IPV6_DUAL_STACK}");
+            f.invalid(path, text, detail);
+        }
+        DualStack::No => f.invalid(path, text, format!("Kubernetes 1.{minor} takes one CIDR only")),
     }
 }
 

@@ -72,6 +72,8 @@ fn flags_are_refused_as_recorded() {
             if case.text("config.yaml").is_some()
                 || case.flag("--config").is_some()
                 || case.name.contains("bad-phase")
+                // Every minor is a target here, not only the original's own and the one before.
+                || ["bad-version-new", "bad-version-old"].iter().any(|name| case.name.ends_with(name))
             {
                 continue;
             }

@@ -149,8 +149,8 @@ fn the_version_decides_the_defaults() {
     assert_eq!(new.config.cluster.image_repository, "registry.k8s.io");
     assert_eq!(new.config.init.node_registration.cri_socket, "unix:///var/run/containerd/containerd.sock");
     assert_eq!(
-        load(&text("v1.20.1"), "v1.37.2").0.unwrap_err().to_string(),
-        "Kubernetes 1.20 is not supported yet by this build of kubeadm; supported are 1.11, 1.12, 1.13, 1.36, 1.37"
+        load(&text("v1.38.0"), "v1.37.2").0.unwrap_err().to_string(),
+        "Kubernetes 1.38 is not supported by this build of kubeadm; supported are 1.11 to 1.37"
     );
     let (unnamed, notices) = load(INIT, "v1.37.2");
     assert_eq!(unnamed.unwrap().config.cluster.kubernetes_version, "v1.37.2");

@@ -60,6 +60,13 @@ pub fn deployment(spec: &InitSpec, replicas: u64) -> Value {
     if let Some((path, port)) = ready {
         container["readinessProbe"] = json!({ "httpGet": { "path": path, "port": port, "scheme": "HTTP" } });
     }
+    let mut volumes = vec![volume("Corefile")];
+    if facts.tmp_volume {
+        if let Some(mounts) = container["volumeMounts"].as_array_mut() {
+            mounts.push(json!({ "mountPath": "/tmp", "name": "tmp" }));
+        }
+        volumes.insert(0, json!({ "name": "tmp", "emptyDir": {} }));
+    }
     let critical = json!({ "key": "CriticalAddonsOnly", "operator": "Exists" });
     let taints = facts.tolerations.iter().map(|t| json!({ "key": t.0, "effect": "NoSchedule" }));
     let mut pod = json!({
@@ -67,7 +74,7 @@ pub fn deployment(spec: &InitSpec, replicas: u64) -> Value {
         "dnsPolicy": "Default",
         "serviceAccountName": NAME,
         "tolerations": std::iter::once(critical).chain(taints).collect::<Vec<_>>(),
-        "volumes": [volume("Corefile")],
+        "volumes": volumes,
     });
     if let Some(class) = facts.priority_class {
         pod["priorityClassName"] = json!(class);

@@ -125,6 +125,13 @@ fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
         Value::PodSubnet => pods()?.clone(),
         Value::ServiceSubnetWithPodSubnet => pods().map(|_| cluster.networking.service_subnet.clone())?,
         Value::NodeCidrMaskSize => node_mask(pods()?).to_string(),
+        Value::NodeCidrMaskSizeWithout(gate) => node_mask(pods().filter(|_| !spec.gate(gate))?).to_string(),
+        Value::NodeCidrMaskSizeOf { gate, ipv6 } => {
+            let of_family = |range: &&str| range.contains(':') == ipv6;
+            let ranges = pods().filter(|_| spec.gate(gate))?;
+            node_mask(ranges.split(',').find(of_family)?).to_string()
+        }
+        Value::GateAsSet(gate) => format!("{gate}={}", cluster.feature_gates.get(gate)?),
         Value::AuthorizationMode => authorization_default(spec)?,
         Value::EtcdCa => match external {
             Some(etcd) => Some(etcd.ca_file.clone()).filter(|file| !file.is_empty())?,

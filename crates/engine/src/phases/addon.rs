@@ -305,8 +305,8 @@ async fn default_corefile(spec: &InitSpec, view: View<'_>) -> Result<String, Pha
         let found = view.api.get(CONFIG_MAPS, KUBE_SYSTEM, name).await;
         match found.map_err(|source| failed("get", CONFIG_MAPS, name, source))? {
             Some(map) => take_over(&map, &mut names)?,
-            // A dry run without a cluster cannot know of kube-dns; these releases then show no servers.
-            None if spec.layout.landing.is_some() => names.servers.clear(),
+            // A dry run without a cluster cannot know of kube-dns.
+            None if spec.layout.landing.is_some() && facts.no_upstream_when_dry => names.servers.clear(),
             None => {}
         }
     }

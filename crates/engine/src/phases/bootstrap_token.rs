@@ -54,11 +54,18 @@ pub(super) fn joining_nodes(spec: &InitSpec) -> Vec<Step> {
     let mut steps = Vec::new();
     if spec.release.objects.get_nodes {
         let name = "kubeadm:get-nodes";
-        let role = rbac::cluster_role(name, &[("", &["nodes"], &["get"])]);
+        let mut role = rbac::cluster_role(name, &[("", &["nodes"], &["get"])]);
+        let mut bound = rbac::cluster_role_binding(name, name, rbac::joining_nodes());
+        let namespace = spec.release.objects.get_nodes_namespace;
+        if !namespace.is_empty() {
+            for object in [&mut role, &mut bound] {
+                object["metadata"]["namespace"] = namespace.into();
+            }
+        }
         steps.push(
             create_or_update(CLUSTER_ROLES, role).saying(allowed("Node Bootstrap tokens to get nodes")),
         );
-        steps.push(binding(name, name, rbac::joining_nodes()));
+        steps.push(create_or_update(CLUSTER_ROLE_BINDINGS, bound));
     }
     steps
         .push(binding("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", rbac::joining_nodes()).saying(

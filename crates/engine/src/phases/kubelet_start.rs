@@ -6,16 +6,18 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
+use kubeadm_config::component::{NodeRuntime, follow_runtime};
 use kubeadm_config::types::Taint;
+use kubeadm_release::facts::config_api::IPV6_DUAL_STACK;
 use kubeadm_release::facts::control_plane::{ArgumentOrder, DYNAMIC_KUBELET_CONFIG};
-use kubeadm_release::facts::kubelet::{EnvFlag, EnvQuoting};
+use kubeadm_release::facts::kubelet::{CgroupDriver, EnvFlag, EnvQuoting};
 use serde_json::{Map, Value, json};
 
 use super::{PhaseError, mark_control_plane};
 use crate::manifests::Component;
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, ServiceVerb, Step};
-use crate::ports::{CgroupDriver, NewFile, View, is_dockershim};
+use crate::ports::{NewFile, View, is_dockershim};
 use crate::spec::{InitSpec, KUBELET};
 use crate::static_pods;
 
@@ -56,7 +58,7 @@ pub(super) async fn steps(
         "[kubelet-start] Writing kubelet environment file with flags to file {:?}",
         shown(&files[0].path)
     ))];
-    let (configured, more) = config(spec, view, resolved, None, &mut steps)?;
+    let (configured, more) = config(spec, view, resolved, None, &mut steps).await?;
     writes.extend(configured);
     files.extend(more);
 
@@ -85,7 +87,7 @@ pub(super) async fn resolved(view: View<'_>) -> bool {
 
 /// The kubelet's configuration: the steps that write it, and the files. `resolved` tells whether systemd-resolved runs;
 /// what there is to say of that goes before all else. `instance` is the node's own configuration, where it is kept.
-pub(super) fn config(
+pub(super) async fn config(
     spec: &InitSpec,
     view: View<'_>,
     resolved: bool,
@@ -94,7 +96,7 @@ pub(super) fn config(
 ) -> Result<(Vec<Step>, Vec<NewFile>), PhaseError> {
     let shown = |path: &Path| spec.layout.shown(path).display().to_string();
     let (mut writes, mut files) = (Vec::new(), Vec::new());
-    let mut config = spec.kubelet.value.clone();
+    let mut config = of_runtime(spec, view, warnings).await;
     if resolved && spec.release.kubelet.resolv_conf_in_config {
         match config.get("resolvConf").and_then(Value::as_str) {
                 None | Some("") => config["resolvConf"] = json!(RESOLVED),
@@ -133,6 +135,26 @@ pub(super) fn config(
     writes.push(Step::new(Action::WriteFile(file.clone())).saying(says(&file.path)));
     files.push(file);
     Ok((writes, files))
+}
+
+/// KubeletConfiguration with what it takes from this node's container runtime.
+pub(super) async fn of_runtime(spec: &InitSpec, view: View<'_>, warnings: &mut Vec<Step>) -> Value {
+    let mut config = spec.kubelet.value.clone();
+    let docker = is_dockershim(&spec.init.node_registration.cri_socket);
+    let driver = match spec.release.kubelet.cgroup_driver {
+        CgroupDriver::OfDocker | CgroupDriver::OfDockerOrSystemd if docker => {
+            view.runtime.cgroup_driver().await.map(|driver| Some(driver.name())).unwrap_or_else(|reason| {
+                warnings.push(Step::warn(format!(
+                    "cannot automatically set CgroupDriver when starting the Kubelet: {reason}"
+                )));
+                None
+            })
+        }
+        _ => None,
+    };
+    let runtime = if docker { NodeRuntime::Docker(driver) } else { NodeRuntime::Other };
+    warnings.extend(follow_runtime(&mut config, &spec.release, runtime).map(|w| Step::warn(w.text)));
+    config
 }
 
 /// Whether every static pod runs as its manifest says. Where one does not, the kubelet is to be restarted though its
@@ -192,11 +214,8 @@ async fn env(
     for flag in &facts.env_flags {
         match flag {
             EnvFlag::CgroupDriverOfDocker if docker => match view.runtime.cgroup_driver().await {
-                Ok(CgroupDriver::Systemd) => {
-                    set("cgroup-driver", "systemd".into());
-                }
-                Ok(CgroupDriver::Cgroupfs) => {
-                    set("cgroup-driver", "cgroupfs".into());
+                Ok(driver) => {
+                    set("cgroup-driver", driver.name().into());
                 }
                 Err(reason) => steps.push(Step::warn(format!("cannot automatically assign a '--cgroup-driver' value when starting the Kubelet: {reason}"))),
             },
@@ -229,6 +248,11 @@ async fn env(
             EnvFlag::ResolvConf if resolved => {
                 set("resolv-conf", RESOLVED.into());
             }
+            EnvFlag::DualStackGate => {
+                if let Some(on) = spec.cluster.feature_gates.get(IPV6_DUAL_STACK) {
+                    set("feature-gates", format!("{IPV6_DUAL_STACK}={on}"));
+                }
+            }
             EnvFlag::DynamicConfigDirectory if spec.gate(DYNAMIC_KUBELET_CONFIG) => {
                 set("dynamic-config-dir", "/var/lib/kubelet/dynamic-config".into());
             }
@@ -247,21 +271,24 @@ async fn env(
         defaults.insert("register-with-taints".into(), texts.join(",").into());
     }
     defaults.retain(|name, _| !extra.iter().any(|a| a.name == *name));
-    let mut words: Vec<String> =
-        defaults.iter().map(|(n, v)| format!("--{n}={}", v.as_str().unwrap_or_default())).collect();
-    let mut users: Vec<String> = extra.iter().map(|a| format!("--{}={}", a.name, a.value)).collect();
+    let mut flags: Vec<(&str, &str)> =
+        defaults.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())).collect();
+    let mut users: Vec<(&str, &str)> =
+        extra.iter().map(|arg| (arg.name.as_str(), arg.value.as_str())).collect();
     match facts.env_arguments {
-        ArgumentOrder::DefaultsFirst => words.extend(users),
+        ArgumentOrder::DefaultsFirst => flags.extend(users),
         ArgumentOrder::OverridesFirst => {
-            users.sort();
-            users.append(&mut words);
-            words = users;
+            users.sort_unstable();
+            users.append(&mut flags);
+            flags = users;
         }
         ArgumentOrder::Sorted => {
-            words.append(&mut users);
-            words.sort();
+            flags.append(&mut users);
+            // Flags of one name stay in the order given.
+            flags.sort_by_key(|(name, _)| *name);
         }
     }
+    let words: Vec<String> = flags.iter().map(|(name, value)| format!("--{name}={value}")).collect();
     let joined = words.join(" ");
     let content = match facts.env_quoting {
         EnvQuoting::Bare => format!("KUBELET_KUBEADM_ARGS={joined}\n"),

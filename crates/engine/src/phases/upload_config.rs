@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use kubeadm_release::facts::control_plane::DYNAMIC_KUBELET_CONFIG;
 use kubeadm_release::facts::objects::StoredConfig;
 
+use super::kubelet_start::of_runtime;
 use super::{PhaseError, dynamic_kubelet};
 use crate::objects::{KUBE_SYSTEM, apply, config_maps, create_or_update, rbac};
 use crate::plan::{Action, Apply, NodeMarks, Step};
@@ -47,11 +48,13 @@ pub fn plan_kubeadm<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
 }
 
 /// Plans `upload-config kubelet`.
-pub fn plan_kubelet<'a>(spec: &'a InitSpec, _: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
+pub fn plan_kubelet<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
         let name = spec.release.kubelet.config_map_name(&spec.version);
         let mut steps = Vec::from_iter(rbac::bind_admin_step(spec));
-        steps.push(create_or_update(CONFIG_MAPS, config_maps::kubelet_config(spec)).saying(format!(
+        // What there is to say of it was said when the kubelet got it.
+        let config = of_runtime(spec, view, &mut Vec::new()).await;
+        steps.push(create_or_update(CONFIG_MAPS, config_maps::kubelet_config(spec, &config)).saying(format!(
             "[kubelet] Creating a ConfigMap {name:?} in namespace {KUBE_SYSTEM} with the configuration for the kubelets in the cluster"
         )));
         let readers = vec![rbac::group(rbac::NODES_GROUP), rbac::joining_nodes()];

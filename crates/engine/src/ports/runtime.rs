@@ -78,6 +78,16 @@ pub enum CgroupDriver {
     Cgroupfs,
 }
 
+impl CgroupDriver {
+    /// The name that kubelets know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Systemd => "systemd",
+            Self::Cgroupfs => "cgroupfs",
+        }
+    }
+}
+
 /// State of a container as CRI has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerState {

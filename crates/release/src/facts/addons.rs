@@ -69,6 +69,10 @@ pub struct CoreDns {
     pub corefile: Corefile,
     /// Where upstream servers come from.
     pub upstream: Upstream,
+    /// Whether the Corefile of a dry run, which has no older ConfigMap to look at, names no upstream servers.
+    pub no_upstream_when_dry: bool,
+    /// Whether the container has an empty directory `/tmp`.
+    pub tmp_volume: bool,
     /// Probes.
     pub probes: DnsProbes,
     /// Tolerated taints, after `CriticalAddonsOnly`.
@@ -159,6 +163,8 @@ impl Addons {
             coredns: CoreDns {
                 corefile: Corefile::at(minor),
                 upstream: UPSTREAM.at(minor),
+                no_upstream_when_dry: NO_UPSTREAM_WHEN_DRY.at(minor),
+                tmp_volume: TMP_VOLUME.at(minor),
                 probes: DNS_PROBES.at(minor),
                 tolerations: Span::at(DNS_TOLERATIONS, minor),
                 priority_class: DNS_PRIORITY_CLASS.at(minor),
@@ -234,6 +240,17 @@ const UPSTREAM: Column<Upstream> = Column(&[
     (22, Upstream::ResolvConf),      // app/phases/addons/dns/dns.go, v1.22: kube-dns is gone
 ]);
 
+const NO_UPSTREAM_WHEN_DRY: Column<bool> = Column(&[
+    (0, true),   // written by v1.13 to v1.15
+    (16, false), // written by v1.16
+]);
+
+const TMP_VOLUME: Column<bool> = Column(&[
+    (0, false),  // v1.13
+    (14, true),  // written by v1.14
+    (16, false), // not written by v1.16
+]);
+
 const DNS_PROBES: Column<DnsProbes> = Column(&[
     (0, DnsProbes::Liveness),   // v1.13
     (14, DnsProbes::SamePort),  // written by v1.14
@@ -242,7 +259,7 @@ const DNS_PROBES: Column<DnsProbes> = Column(&[
 ]);
 
 const DNS_TOLERATIONS: &[Span<Toleration>] = &[
-    Span::until(25, Toleration("node-role.kubernetes.io/master")), // KEP-2067
+    Span::until(26, Toleration("node-role.kubernetes.io/master")), // KEP-2067; last written by v1.25
     Span::since(20, Toleration("node-role.kubernetes.io/control-plane")), // KEP-2067
 ];
 

@@ -109,7 +109,9 @@ const ETCD_SERVER_ADVERTISED: Column<bool> = Column(&[
 const KUBELET_CLIENT_ORGANIZATION: Column<Option<&str>> = Column(&[
     (0, Some("system:masters")),          // app/phases/certs/certlist.go, v1.13
     (29, Some("kubeadm:cluster-admins")), // the same, v1.29
-    (36, None),                           // the same, v1.36: a ClusterRoleBinding names the user instead
+    (33, None),                           // the same, v1.33.13: a ClusterRoleBinding names the user instead
+    (34, Some("kubeadm:cluster-admins")), // the same, v1.34.4 and v1.35.4, which lack the change
+    (36, None),                           // the same, v1.36
 ]);
 
 const ETCD_CLIENT_ORGANIZATION: Column<Option<&str>> = Column(&[

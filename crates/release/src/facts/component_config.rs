@@ -93,6 +93,8 @@ pub struct ComponentConfig {
     pub fields: Vec<Field>,
     /// Bounds of whole numbers, both included: path, least, greatest. The component does not start beyond them.
     pub ranges: &'static [(&'static str, i64, i64)],
+    /// Gates of kubeadm's that are handed on in `featureGates` as they are set.
+    pub gates: Vec<&'static str>,
     /// The component's own defaults, where kubeadm fills them in; else nothing.
     pub defaults: Vec<(&'static str, Literal)>,
 }
@@ -104,6 +106,7 @@ pub fn kubelet(release: &Release) -> ComponentConfig {
         kind: "KubeletConfiguration",
         fields: Span::at(kubelet::FIELDS, release.minor),
         ranges: kubelet::RANGES,
+        gates: Span::at(kubelet::GATES, release.minor),
         defaults: defaults(kubelet::DEFAULTS, release),
     }
 }
@@ -115,6 +118,7 @@ pub fn kube_proxy(release: &Release) -> ComponentConfig {
         kind: "KubeProxyConfiguration",
         fields: Span::at(kube_proxy::FIELDS, release.minor),
         ranges: kube_proxy::RANGES,
+        gates: Span::at(kube_proxy::GATES, release.minor),
         defaults: defaults(kube_proxy::DEFAULTS, release),
     }
 }

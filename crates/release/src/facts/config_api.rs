@@ -95,6 +95,20 @@ pub struct FeatureGate {
     pub hidden: bool,
 }
 
+/// The gate of networks with a range of each family.
+pub const IPV6_DUAL_STACK: &str = "IPv6DualStack";
+
+/// When a network may have a range of each family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DualStack {
+    /// Never.
+    No,
+    /// With the gate [`IPV6_DUAL_STACK`].
+    Gated,
+    /// Always.
+    Yes,
+}
+
 /// Facts of configuration.
 #[derive(Debug, Clone, Facts)]
 pub struct ConfigApi {
@@ -108,6 +122,10 @@ pub struct ConfigApi {
     pub offline_fallback: bool,
     /// Feature gates.
     pub feature_gates: Vec<FeatureGate>,
+    /// Whether a network may have a range of each family.
+    pub dual_stack: DualStack,
+    /// Whether an external etcd's `httpEndpoints` are stored where they are the same as its `endpoints`.
+    pub http_endpoints: bool,
     /// Whether printed defaults name a node `node` and no taints, and not this host with the taints of a master.
     pub prints_placeholders: bool,
     /// Whether `config migrate` also writes component configurations that differ from their defaults.
@@ -124,6 +142,8 @@ impl ConfigApi {
             default_version_label: DEFAULT_VERSION_LABEL.at(minor),
             offline_fallback: OFFLINE_FALLBACK.at(minor),
             feature_gates: Span::at(FEATURE_GATES, minor),
+            dual_stack: DUAL_STACK.at(minor),
+            http_endpoints: HTTP_ENDPOINTS.at(minor),
             prints_placeholders: PRINTS_PLACEHOLDERS.at(minor),
             migrates_components: MIGRATES_COMPONENTS.at(minor),
             deprecated_gates_refused: DEPRECATED_GATES_REFUSED.at(minor),
@@ -183,7 +203,7 @@ const FEATURE_GATES: &[Span<FeatureGate>] = &[
     Span::until(13, gate("CoreDNS", Stage::Ga, true, false)),
     Span::within(
         13,
-        15,
+        18, // gone in v1.18
         gate(
             "CoreDNS",
             Stage::Deprecated(
@@ -230,7 +250,8 @@ const FEATURE_GATES: &[Span<FeatureGate>] = &[
             true,
         ),
     ),
-    Span::within(19, 31, gate("PublicKeysECDSA", Stage::Alpha, false, false)),
+    Span::within(16, 21, gate(IPV6_DUAL_STACK, Stage::Alpha, false, false)),
+    Span::within(18, 31, gate("PublicKeysECDSA", Stage::Alpha, false, false)),
     Span::within(
         31,
         37,
@@ -246,6 +267,17 @@ const FEATURE_GATES: &[Span<FeatureGate>] = &[
     Span::within(36, 37, gate("NodeLocalCRISocket", Stage::Ga, true, false)),
     Span::since(22, gate("RootlessControlPlane", Stage::Alpha, false, false)),
 ];
+
+const DUAL_STACK: Column<DualStack> = Column(&[
+    (0, DualStack::No), // app/apis/kubeadm/validation/validation.go ValidateNetworking, v1.15
+    (16, DualStack::Gated), // the same, v1.16
+    (21, DualStack::Yes), // gate IPv6DualStack on by default, v1.21
+]);
+
+const HTTP_ENDPOINTS: Column<bool> = Column(&[
+    (0, false), // not written by v1.34
+    (35, true), // app/apis/kubeadm/v1beta4/defaults.go, v1.35
+]);
 
 const DEPRECATED_GATES_REFUSED: Column<bool> = Column(&[
     (0, true),   // app/features/features.go NewFeatureGate, v1.12 and v1.13

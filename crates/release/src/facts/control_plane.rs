@@ -1,5 +1,6 @@
 //! The static pods of API server, controller manager and scheduler, and what all static pods share.
 
+use super::config_api::IPV6_DUAL_STACK;
 use crate::column::{Column, Span};
 use crate::listing::Facts;
 
@@ -64,6 +65,17 @@ pub enum Value {
         /// The value.
         text: &'static str,
     },
+    /// `GATE=true` or `GATE=false`, as a feature gate of kubeadm's is set; present only where it is.
+    GateAsSet(&'static str),
+    /// The same, but not with a gate.
+    NodeCidrMaskSizeWithout(&'static str),
+    /// The prefix length of a node's share of the pod CIDR of one family, where a gate is on.
+    NodeCidrMaskSizeOf {
+        /// The gate.
+        gate: &'static str,
+        /// Whether the family is IPv6.
+        ipv6: bool,
+    },
     /// For how many days audit logs are kept, where there are some.
     AuditLogMaxAge,
 }
@@ -88,6 +100,12 @@ pub const DYNAMIC_KUBELET_CONFIG: &str = "DynamicKubeletConfig";
 
 pub(crate) const fn flag(name: &'static str, value: Value) -> Flag {
     Flag { name, value }
+}
+
+const DUAL_STACK_GATE: Flag = flag("feature-gates", Value::GateAsSet(IPV6_DUAL_STACK));
+
+const fn mask_size_of(ipv6: bool) -> Value {
+    Value::NodeCidrMaskSizeOf { gate: IPV6_DUAL_STACK, ipv6 }
 }
 
 const fn with_gate(gate: &'static str, text: &'static str) -> Value {
@@ -377,6 +395,7 @@ const APISERVER_FLAGS: &[Span<Flag>] = &[
         13, // gone in v1.13 with the gate
         flag("feature-gates", with_gate(DYNAMIC_KUBELET_CONFIG, "DynamicKubeletConfig=true")),
     ),
+    Span::within(16, 21, DUAL_STACK_GATE),                    // v1.16
     Span::until(22, flag("insecure-port", Value::Text("0"))), // still written by v1.21
     Span::always(flag("kubelet-client-certificate", Value::Pki("apiserver-kubelet-client.crt"))),
     Span::always(flag("kubelet-client-key", Value::Pki("apiserver-kubelet-client.key"))),
@@ -436,9 +455,13 @@ const CONTROLLER_MANAGER_FLAGS: &[Span<Flag>] = &[
     Span::always(flag("controllers", Value::Text("*,bootstrapsigner,tokencleaner"))),
     Span::always(flag("kubeconfig", Value::Kubeconfig("controller-manager.conf"))),
     Span::always(flag("leader-elect", Value::Text("true"))),
-    Span::until(20, flag("node-cidr-mask-size", Value::NodeCidrMaskSize)), // last written by v1.19
+    Span::within(16, 21, DUAL_STACK_GATE), // v1.16
+    Span::until(17, flag("node-cidr-mask-size", Value::NodeCidrMaskSize)), // v1.16
+    Span::within(17, 20, flag("node-cidr-mask-size", Value::NodeCidrMaskSizeWithout(IPV6_DUAL_STACK))), // v1.17
+    Span::within(18, 20, flag("node-cidr-mask-size-ipv4", mask_size_of(false))), // v1.18 and v1.19
+    Span::within(18, 20, flag("node-cidr-mask-size-ipv6", mask_size_of(true))),  // v1.18 and v1.19
     Span::since(12, flag("requestheader-client-ca-file", Value::Pki("front-proxy-ca.crt"))), // v1.12
-    Span::within(16, 23, flag("port", Value::Text("0"))),                  // written by v1.16 to v1.22
+    Span::within(16, 23, flag("port", Value::Text("0"))),                        // written by v1.16 to v1.22
     Span::always(flag("root-ca-file", Value::Pki("ca.crt"))),
     Span::always(flag("service-account-private-key-file", Value::Pki("sa.key"))),
     Span::since(16, flag("service-cluster-ip-range", Value::ServiceSubnetWithPodSubnet)), // written by v1.16
@@ -453,6 +476,7 @@ const SCHEDULER_FLAGS: &[Span<Flag>] = &[
     Span::since(14, flag("bind-address", Value::Text("127.0.0.1"))), // written by v1.14
     Span::always(flag("kubeconfig", Value::Kubeconfig("scheduler.conf"))),
     Span::always(flag("leader-elect", Value::Text("true"))),
+    Span::within(16, 21, DUAL_STACK_GATE),                // v1.16
     Span::within(16, 23, flag("port", Value::Text("0"))), // written by v1.16 to v1.22
 ];
 
@@ -493,13 +517,13 @@ const HEALTH_SCHEME: Column<&str> = Column(&[
 ]);
 
 const ADDRESS_FLAG: Column<&str> = Column(&[
-    (0, "address"),       // app/util/staticpod/utils.go GetControllerManagerProbeAddress, v1.13
-    (14, "bind-address"), // the same, v1.14
+    (0, "address"), // app/util/staticpod/utils.go GetControllerManagerProbeAddress, v1.13 to v1.17
+    (18, "bind-address"), // the same, v1.18
 ]);
 
 const WILDCARD_HOST_OMITTED: Column<bool> = Column(&[
     (0, false), // app/util/staticpod/utils.go GetControllerManagerProbeAddress, v1.13
-    (36, true), // app/util/staticpod/utils.go getProbeAddress, v1.36 and v1.37
+    (18, true), // app/util/staticpod/utils.go getProbeAddress, v1.18
 ]);
 
 // --- volumes --------------------------------------------------------------------------------------------------

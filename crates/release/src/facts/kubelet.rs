@@ -24,6 +24,8 @@ pub enum EnvFlag {
     PauseImage,
     /// `resolv-conf` of systemd-resolved, where that runs.
     ResolvConf,
+    /// `feature-gates` with the gate IPv6DualStack as it is set; only where it is.
+    DualStackGate,
     /// `dynamic-config-dir`; only with the gate DynamicKubeletConfig.
     DynamicConfigDirectory,
 }
@@ -60,6 +62,10 @@ pub enum ConfigMapName {
 pub enum CgroupDriver {
     /// The kubelet's own default, `cgroupfs`.
     KubeletDefault,
+    /// As Docker reports it, whatever is configured; with another runtime, the kubelet's default.
+    OfDocker,
+    /// As Docker reports it, whatever is configured; with another runtime, `systemd` unless configured.
+    OfDockerOrSystemd,
     /// `systemd` unless configured.
     Systemd,
 }
@@ -67,6 +73,10 @@ pub enum CgroupDriver {
 /// The socket that stands for Docker. Kubelets up to 1.23 speak to Docker themselves, and serve this socket while they
 /// run. app/constants/constants.go DefaultDockerCRISocket, v1.13.
 pub const DOCKERSHIM: &str = "/var/run/dockershim.sock";
+
+/// The socket of containerd, which Docker brings along: where Docker is found, it does not count. app/util/runtime/
+/// runtime.go, v1.16.
+pub const DOCKERS_CONTAINERD: &str = "/run/containerd/containerd.sock";
 
 /// Whether a socket, as a path or as a URL, stands for Docker.
 pub fn is_dockershim(socket: &str) -> bool {
@@ -139,15 +149,16 @@ impl Kubelet {
 
 /// Source: app/phases/kubelet/flags.go buildKubeletArgMap, v1.11, v1.12, v1.13 and v1.37.
 const ENV_FLAGS: &[Span<EnvFlag>] = &[
-    Span::until(20, EnvFlag::CgroupDriverOfDocker),
+    Span::until(19, EnvFlag::CgroupDriverOfDocker), // in the configuration since v1.19
     Span::until(12, EnvFlag::CniDirectoriesWithDocker), // gone in v1.12
     Span::until(24, EnvFlag::NetworkPluginWithDocker),
     Span::until(26, EnvFlag::ContainerRuntimeRemote), // last written by v1.25
     Span::until(34, EnvFlag::ContainerRuntimeEndpoint), // last written by v1.33
     Span::always(EnvFlag::HostnameOverride),
-    Span::within(13, 24, EnvFlag::PauseImageWithDocker), // new in v1.13
-    Span::within(24, 35, EnvFlag::PauseImage),           // gone in v1.35
+    Span::within(13, 21, EnvFlag::PauseImageWithDocker), // new in v1.13
+    Span::within(21, 35, EnvFlag::PauseImage),           // new in v1.21, gone in v1.35
     Span::until(19, EnvFlag::ResolvConf),
+    Span::within(16, 19, EnvFlag::DualStackGate), // in the configuration since v1.19
     Span::until(13, EnvFlag::DynamicConfigDirectory), // gone in v1.13 with the gate
 ];
 
@@ -162,8 +173,10 @@ const CONFIG_DEFAULTS: Column<ConfigDefaults> = Column(&[
 ]);
 
 const CGROUP_DRIVER: Column<CgroupDriver> = Column(&[
-    (0, CgroupDriver::KubeletDefault), // app/componentconfigs, v1.13
-    (22, CgroupDriver::Systemd),       // app/componentconfigs/kubelet.go, v1.22
+    (0, CgroupDriver::KubeletDefault),     // app/componentconfigs, v1.13
+    (19, CgroupDriver::OfDocker),          // app/componentconfigs/kubelet.go Default, v1.19
+    (21, CgroupDriver::OfDockerOrSystemd), // the same, v1.21
+    (22, CgroupDriver::Systemd),           // the same, v1.22
 ]);
 
 const RESOLV_CONF_IN_CONFIG: Column<bool> = Column(&[
@@ -194,6 +207,15 @@ const FINALIZE: Column<bool> = Column(&[
 const SOCKETS: Column<RuntimeSockets> = Column(&[
     // app/apis/kubeadm/v1alpha2/defaults.go DefaultCRISocket, v1.11 to v1.13: nothing is looked for
     (0, RuntimeSockets { default: DOCKERSHIM, known: &[], url: false }),
+    // app/util/runtime/runtime.go detectCRISocketImpl, v1.16
+    (
+        14,
+        RuntimeSockets {
+            default: DOCKERSHIM,
+            known: &[DOCKERSHIM, DOCKERS_CONTAINERD, "/var/run/crio/crio.sock"],
+            url: false,
+        },
+    ),
     // app/constants/constants_unix.go, v1.24
     (
         24,

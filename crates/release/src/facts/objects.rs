@@ -32,6 +32,8 @@ pub struct Objects {
     pub stored_config: StoredConfig,
     /// Whether ClusterRole and ClusterRoleBinding `kubeadm:get-nodes` exist.
     pub get_nodes: bool,
+    /// The namespace that those two name, which API servers drop.
+    pub get_nodes_namespace: &'static str,
     /// Whether ClusterRoleBinding `kubeadm:apiserver-kubelet-client` exists.
     pub kubelet_client_binding: bool,
     /// Whether control-plane certificates can be stored for other nodes (`upload-certs`).
@@ -51,6 +53,7 @@ impl Objects {
         Self {
             stored_config: STORED_CONFIG.at(minor),
             get_nodes: GET_NODES.at(minor),
+            get_nodes_namespace: GET_NODES_NAMESPACE.at(minor),
             kubelet_client_binding: KUBELET_CLIENT_BINDING.at(minor),
             upload_certs: UPLOAD_CERTS.at(minor),
             cluster_info_lists: CLUSTER_INFO_LISTS.at(minor),
@@ -72,9 +75,16 @@ const GET_NODES: Column<bool> = Column(&[
     (18, true), // app/phases/bootstraptoken/node/tlsbootstrap.go AllowBoostrapTokensToGetNodes, v1.18
 ]);
 
+const GET_NODES_NAMESPACE: Column<&str> = Column(&[
+    (0, "kube-system"), // app/phases/bootstraptoken/node/tlsbootstrap.go, v1.18
+    (29, ""),           // the same, v1.29
+]);
+
 const KUBELET_CLIENT_BINDING: Column<bool> = Column(&[
-    (0, false), // not written by v1.13
-    (36, true), // written by v1.36 (and by v1.33.13, but not by v1.34.4 and v1.35.4)
+    (0, false),  // not written by v1.13
+    (33, true),  // written by v1.33.13
+    (34, false), // not written by v1.34.4 and v1.35.4
+    (36, true),  // written by v1.36
 ]);
 
 const UPLOAD_CERTS: Column<bool> = Column(&[

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use kubeadm_release::{EXACT_MINORS, Release, Version};
+use kubeadm_release::{EXACT_MINORS, MINORS, Release, Version};
 
 #[test]
 fn facts_of_every_minor() {
@@ -20,6 +20,16 @@ fn facts_of_every_minor() {
         let differs = actual.lines().zip(expected.lines()).find(|(actual, expected)| actual != expected);
         assert_eq!(differs, None, "{}: (now, recorded)", file.display());
         assert_eq!(actual.len(), expected.len(), "{}", file.display());
+    }
+}
+
+#[test]
+fn the_table_of_minors_tells_what_was_recorded() {
+    let recordings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden");
+    for (minor, patch) in MINORS {
+        let version = std::fs::read_to_string(recordings.join(format!("kubeadm-1.{minor}/version"))).ok();
+        let recorded = version.map(|version| version.trim().parse().unwrap());
+        assert_eq!(recorded, patch.map(|patch| Version::new(1, *minor, patch)), "1.{minor}");
     }
 }
 

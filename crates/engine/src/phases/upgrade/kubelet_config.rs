@@ -24,7 +24,7 @@ pub fn plan<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Result<V
                 instance_config_file().display().to_string()
             )));
         }
-        let (writes, files) = config(node, view, resolved(view).await, instance.as_ref(), &mut steps)?;
+        let (writes, files) = config(node, view, resolved(view).await, instance.as_ref(), &mut steps).await?;
         let current = view.files.read(&config_file())?;
         let changed = files.iter().any(|f| f.path == config_file() && current.as_ref() != Some(&f.content));
         if current.is_some() && changed {

@@ -5,6 +5,7 @@ use super::Literal;
 use super::Written::{Always, NonZero, Null};
 use super::{Default, Field, ever, since, until};
 use crate::column::Span;
+use crate::facts::config_api::IPV6_DUAL_STACK;
 
 /// Source: config/v1alpha1/types.go of the last patch of each minor since v1.12, and component-base for the connection
 /// and logging parts; for v1.11 the recorded configuration. `ipvs.strictARP` came with a late patch of v1.13, after the
@@ -96,6 +97,9 @@ pub(super) const RANGES: &[(&str, i64, i64)] = &[
     ("nftables.masqueradeBit", 0, 31),
     ("oomScoreAdj", -1000, 1000),
 ];
+
+/// Source: app/componentconfigs/defaults.go, v1.17.
+pub(super) const GATES: &[Span<&str>] = &[Span::within(16, 21, IPV6_DUAL_STACK)];
 
 /// kube-proxy's own defaults, for the minors whose kubeadm fills them in. Source: pkg/proxy/apis/config/v1alpha1/
 /// defaults.go, v1.13.

@@ -5,6 +5,7 @@ use super::Literal;
 use super::Written::{Always, Given, NonZero};
 use super::{Default, Field, ever, since, until, within};
 use crate::column::Span;
+use crate::facts::config_api::IPV6_DUAL_STACK;
 
 /// Source: config/v1beta1/types.go of the last patch of each minor since v1.12, and logs/api/v1/types.go of
 /// component-base; for v1.11 the recorded configuration. In the order of the alphabet.
@@ -187,6 +188,9 @@ pub(super) const RANGES: &[(&str, i64, i64)] = &[
     ("registryBurst", 0, i32::MAX as i64),
     ("registryPullQPS", 0, i32::MAX as i64),
 ];
+
+/// Source: app/componentconfigs/kubelet.go Default, v1.19.
+pub(super) const GATES: &[Span<&str>] = &[Span::within(19, 21, IPV6_DUAL_STACK)];
 
 /// The kubelet's own defaults, for the minors whose kubeadm fills them in. Source: v1beta1/defaults.go of the kubelet,
 /// v1.13; `nodeStatusReportFrequency` follows `nodeStatusUpdateFrequency` where the user sets that.
