@@ -29,7 +29,7 @@ pub fn rendered(version: &Version, files: &dyn Files) -> Result<Vec<(String, Str
         let pod = manifests::pod(&spec, &HostFacts::default(), component);
         rendered.push((manifest(component.name()).display().to_string(), manifests::to_yaml(&pod)));
     }
-    for map in [kubeadm_config(&spec, None), kubelet_config(&spec)] {
+    for map in [kubeadm_config(&spec, None), kubelet_config(&spec, &spec.kubelet.value)] {
         let name = map["metadata"]["name"].as_str().unwrap_or_default();
         // The name may have the minor in it.
         let key = name.trim_end_matches(&format!("-{}", version.major_minor()));

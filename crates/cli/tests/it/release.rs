@@ -94,7 +94,7 @@ fn what_is_no_minor_or_not_known_is_refused() {
             "show banana",
             "expected a minor such as v1.36, or a version of it: could not parse \"banana\" as version",
         ),
-        ("show v1.10", "Kubernetes 1.10 is not supported yet by this build of kubeadm"),
+        ("show v1.10", "Kubernetes 1.10 is not supported by this build of kubeadm"),
         ("show v1.36 v1.37", "accepts at most 1 arg(s), received 2"),
         ("diff", "Required arguments: [version]"),
         ("list -o go-template", "could not construct output printer"),

@@ -99,7 +99,7 @@ pub struct FeatureGate {
 pub const IPV6_DUAL_STACK: &str = "IPv6DualStack";
 
 /// When a network may have a range of each family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum DualStack {
     /// Never.
     No,
