@@ -103,11 +103,20 @@ fn validity(x: &ClusterConfiguration, f: &mut Findings) {
 
 fn feature_gates(x: &ClusterConfiguration, release: &Release, f: &mut Findings) {
     use kubeadm_release::facts::config_api::Stage;
-    for name in x.feature_gates.keys() {
-        let known = features::find(release, name).is_some_and(|gate| {
+    for (name, value) in &x.feature_gates {
+        let gate = features::find(release, name).filter(|gate| {
             !(release.config_api.deprecated_gates_refused && matches!(gate.stage, Stage::Deprecated(_)))
         });
-        if !known {
+        if let Some(always) = gate.and_then(|gate| gate.always)
+            && always != *value
+        {
+            f.warn(format!(
+                "the feature gate {name}={value} has no effect: this kubeadm does for Kubernetes 1.{} what \
+                 {name}={always} asks for",
+                release.minor
+            ));
+        }
+        if gate.is_none() {
             let gates: serde_json::Map<_, _> =
                 x.feature_gates.iter().map(|(name, flag)| (name.clone(), (*flag).into())).collect();
             let value = Some(serde_json::Value::Object(gates).to_string());

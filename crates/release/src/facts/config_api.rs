@@ -93,6 +93,8 @@ pub struct FeatureGate {
     pub default: bool,
     /// Whether help texts leave it out.
     pub hidden: bool,
+    /// What this program does whatever the gate says, where it does one of the two only.
+    pub always: Option<bool>,
 }
 
 /// The gate of networks with a range of each family.
@@ -194,7 +196,12 @@ const MIGRATES_COMPONENTS: Column<bool> = Column(&[
 ]);
 
 const fn gate(name: &'static str, stage: Stage, default: bool, hidden: bool) -> FeatureGate {
-    FeatureGate { name, stage, default, hidden }
+    FeatureGate { name, stage, default, hidden, always: None }
+}
+
+/// A gate that was there while something new came; this program does what became of it.
+const fn settled(name: &'static str, stage: Stage, default: bool, always: bool) -> FeatureGate {
+    FeatureGate { name, stage, default, hidden: false, always: Some(always) }
 }
 
 /// Source: app/features/features.go of each release.
@@ -251,9 +258,11 @@ const FEATURE_GATES: &[Span<FeatureGate>] = &[
         ),
     ),
     Span::within(16, 21, gate(IPV6_DUAL_STACK, Stage::Alpha, false, false)),
-    Span::within(18, 31, gate("PublicKeysECDSA", Stage::Alpha, false, false)),
+    Span::within(21, 23, gate(IPV6_DUAL_STACK, Stage::Beta, true, false)),
+    Span::within(23, 24, settled(IPV6_DUAL_STACK, Stage::Ga, true, true)),
+    Span::within(18, 29, gate("PublicKeysECDSA", Stage::Alpha, false, false)),
     Span::within(
-        31,
+        29,
         37,
         gate(
             "PublicKeysECDSA",
@@ -264,14 +273,40 @@ const FEATURE_GATES: &[Span<FeatureGate>] = &[
             false,
         ),
     ),
-    Span::within(36, 37, gate("NodeLocalCRISocket", Stage::Ga, true, false)),
     Span::since(22, gate("RootlessControlPlane", Stage::Alpha, false, false)),
+    Span::within(23, 24, settled("UnversionedKubeletConfigMap", Stage::Alpha, false, false)),
+    Span::within(24, 25, settled("UnversionedKubeletConfigMap", Stage::Beta, true, true)),
+    Span::within(25, 26, settled("UnversionedKubeletConfigMap", Stage::Ga, true, true)),
+    Span::within(27, 29, settled("EtcdLearnerMode", Stage::Alpha, false, true)),
+    Span::within(29, 32, settled("EtcdLearnerMode", Stage::Beta, true, true)),
+    Span::within(32, 33, settled("EtcdLearnerMode", Stage::Ga, true, true)),
+    Span::within(
+        28,
+        31,
+        settled(
+            "UpgradeAddonsBeforeControlPlane",
+            Stage::Deprecated(
+                "The UpgradeAddonsBeforeControlPlane feature gate is deprecated and will be removed in a future release.",
+            ),
+            false,
+            false,
+        ),
+    ),
+    Span::within(30, 33, settled("WaitForAllControlPlaneComponents", Stage::Alpha, false, true)),
+    Span::within(33, 34, settled("WaitForAllControlPlaneComponents", Stage::Beta, true, true)),
+    Span::within(34, 35, settled("WaitForAllControlPlaneComponents", Stage::Ga, true, true)),
+    Span::within(31, 33, settled("ControlPlaneKubeletLocalMode", Stage::Alpha, false, false)),
+    Span::within(33, 35, settled("ControlPlaneKubeletLocalMode", Stage::Beta, true, true)),
+    Span::within(35, 36, settled("ControlPlaneKubeletLocalMode", Stage::Ga, true, true)),
+    Span::within(32, 34, settled("NodeLocalCRISocket", Stage::Alpha, false, false)),
+    Span::within(34, 36, settled("NodeLocalCRISocket", Stage::Beta, true, true)),
+    Span::within(36, 37, settled("NodeLocalCRISocket", Stage::Ga, true, true)),
 ];
 
 const DUAL_STACK: Column<DualStack> = Column(&[
     (0, DualStack::No), // app/apis/kubeadm/validation/validation.go ValidateNetworking, v1.15
     (16, DualStack::Gated), // the same, v1.16
-    (21, DualStack::Yes), // gate IPv6DualStack on by default, v1.21
+    (23, DualStack::Yes), // the same, v1.23: the gate, on by default since v1.21, is no longer asked
 ]);
 
 const HTTP_ENDPOINTS: Column<bool> = Column(&[
@@ -281,5 +316,5 @@ const HTTP_ENDPOINTS: Column<bool> = Column(&[
 
 const DEPRECATED_GATES_REFUSED: Column<bool> = Column(&[
     (0, true),   // app/features/features.go NewFeatureGate, v1.12 and v1.13
-    (19, false), // the same, v1.37: only warned of
+    (28, false), // the same, v1.28: only warned of
 ]);

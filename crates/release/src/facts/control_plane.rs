@@ -395,7 +395,7 @@ const APISERVER_FLAGS: &[Span<Flag>] = &[
         13, // gone in v1.13 with the gate
         flag("feature-gates", with_gate(DYNAMIC_KUBELET_CONFIG, "DynamicKubeletConfig=true")),
     ),
-    Span::within(16, 21, DUAL_STACK_GATE),                    // v1.16
+    Span::within(16, 23, DUAL_STACK_GATE),                    // v1.16
     Span::until(22, flag("insecure-port", Value::Text("0"))), // still written by v1.21
     Span::always(flag("kubelet-client-certificate", Value::Pki("apiserver-kubelet-client.crt"))),
     Span::always(flag("kubelet-client-key", Value::Pki("apiserver-kubelet-client.key"))),
@@ -455,7 +455,7 @@ const CONTROLLER_MANAGER_FLAGS: &[Span<Flag>] = &[
     Span::always(flag("controllers", Value::Text("*,bootstrapsigner,tokencleaner"))),
     Span::always(flag("kubeconfig", Value::Kubeconfig("controller-manager.conf"))),
     Span::always(flag("leader-elect", Value::Text("true"))),
-    Span::within(16, 21, DUAL_STACK_GATE), // v1.16
+    Span::within(16, 23, DUAL_STACK_GATE), // v1.16
     Span::until(17, flag("node-cidr-mask-size", Value::NodeCidrMaskSize)), // v1.16
     Span::within(17, 20, flag("node-cidr-mask-size", Value::NodeCidrMaskSizeWithout(IPV6_DUAL_STACK))), // v1.17
     Span::within(18, 20, flag("node-cidr-mask-size-ipv4", mask_size_of(false))), // v1.18 and v1.19
@@ -476,7 +476,7 @@ const SCHEDULER_FLAGS: &[Span<Flag>] = &[
     Span::since(14, flag("bind-address", Value::Text("127.0.0.1"))), // written by v1.14
     Span::always(flag("kubeconfig", Value::Kubeconfig("scheduler.conf"))),
     Span::always(flag("leader-elect", Value::Text("true"))),
-    Span::within(16, 21, DUAL_STACK_GATE),                // v1.16
+    Span::within(16, 23, DUAL_STACK_GATE),                // v1.16
     Span::within(16, 23, flag("port", Value::Text("0"))), // written by v1.16 to v1.22
 ];
 

@@ -99,7 +99,7 @@ pub(super) const RANGES: &[(&str, i64, i64)] = &[
 ];
 
 /// Source: app/componentconfigs/defaults.go, v1.17.
-pub(super) const GATES: &[Span<&str>] = &[Span::within(16, 21, IPV6_DUAL_STACK)];
+pub(super) const GATES: &[Span<&str>] = &[Span::within(16, 23, IPV6_DUAL_STACK)];
 
 /// kube-proxy's own defaults, for the minors whose kubeadm fills them in. Source: pkg/proxy/apis/config/v1alpha1/
 /// defaults.go, v1.13.

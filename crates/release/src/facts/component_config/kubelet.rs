@@ -190,7 +190,7 @@ pub(super) const RANGES: &[(&str, i64, i64)] = &[
 ];
 
 /// Source: app/componentconfigs/kubelet.go Default, v1.19.
-pub(super) const GATES: &[Span<&str>] = &[Span::within(19, 21, IPV6_DUAL_STACK)];
+pub(super) const GATES: &[Span<&str>] = &[Span::within(19, 23, IPV6_DUAL_STACK)];
 
 /// The kubelet's own defaults, for the minors whose kubeadm fills them in. Source: v1beta1/defaults.go of the kubelet,
 /// v1.13; `nodeStatusReportFrequency` follows `nodeStatusUpdateFrequency` where the user sets that.
