@@ -147,6 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn gates_come_and_go_with_the_minors() {
+        for (gate, since, until) in [("IPv6DualStack", 16, 24), ("EtcdLearnerMode", 27, 33)] {
+            for minor in 11..=37 {
+                let set = gates(&format!("{gate}=true"), minor);
+                assert_eq!(set.is_ok(), (since..until).contains(&minor), "{gate} 1.{minor}");
+            }
+        }
+        let mut notices = Vec::new();
+        let release = Release::of(&Version::new(1, 29, 0)).unwrap();
+        parse("PublicKeysECDSA=true", &release, &mut notices).unwrap();
+        assert!(notices[0].text.starts_with("Setting deprecated feature gate PublicKeysECDSA=true."));
+    }
+
+    #[test]
     fn old_gates_imply_others() {
         let set = gates("HighAvailability=true", 11).unwrap();
         assert_eq!(set.len(), 3, "{set:?}");
