@@ -23,6 +23,8 @@ mod structured;
 pub mod values;
 mod wish;
 
+pub use commands::releases_page;
+
 use std::process::ExitCode;
 
 use error::CommandError;

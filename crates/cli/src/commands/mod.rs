@@ -17,6 +17,8 @@ mod token_table;
 mod upgrade;
 pub(crate) mod version;
 
+pub use release::page as releases_page;
+
 use kubeadm_engine::dryrun;
 use kubeadm_engine::phase::{Phase, Selection};
 use kubeadm_engine::run::Context;

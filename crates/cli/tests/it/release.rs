@@ -87,6 +87,19 @@ fn a_difference_shows_facts_and_files() {
 }
 
 #[test]
+fn the_page_of_releases_is_what_the_tables_say() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/releases.md");
+    let page = kubeadm_cli::releases_page();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = page.lines().zip(written.lines()).find(|(now, written)| now != written);
+    assert_eq!(differs, None, "docs/releases.md: (now, written); to accept, run with UPDATE_GOLDEN=1");
+    assert_eq!(page.len(), written.len(), "docs/releases.md: to accept, run with UPDATE_GOLDEN=1");
+}
+
+#[test]
 fn what_is_no_minor_or_not_known_is_refused() {
     let env = TestEnv::new();
     for (line, words) in [

@@ -28,7 +28,7 @@ struct Diff {
 #[derive(Debug, Serialize)]
 pub(crate) struct Change {
     /// The area of the fact.
-    area: String,
+    pub(super) area: String,
     /// Where in the area it is.
     fact: String,
     /// What it is.
@@ -41,7 +41,7 @@ pub(crate) struct Change {
     after: Option<Value>,
     /// The same as a line for people.
     #[serde(skip)]
-    line: String,
+    pub(super) line: String,
 }
 
 /// A file or an object that differs.
@@ -76,7 +76,7 @@ pub(crate) fn changes(from: &Release, to: &Release) -> Vec<Change> {
     listing::differences(from, to).iter().map(change).collect()
 }
 
-fn change(difference: &Difference) -> Change {
+pub(super) fn change(difference: &Difference) -> Change {
     let Difference { path, about, before, after } = difference;
     let (area, path) = path.split_first().map_or(("", &path[..]), |(area, rest)| (*area, rest));
     let fact = path.iter().map(|part| facts::words(part)).collect::<Vec<_>>().join(": ");

@@ -48,12 +48,23 @@ fn row(minor: u32) -> Result<Row, CommandError> {
     })
 }
 
+const HEAD: [&str; 6] = ["MINOR", "CONFIG API", "ETCD", "COREDNS", "PAUSE", "OLDEST KUBELET"];
+
+fn cells(row: &Row) -> [&str; 6] {
+    let Row { minor, config_api, etcd, coredns, pause, oldest_kubelet } = row;
+    [minor, config_api, etcd, coredns, pause, oldest_kubelet]
+}
+
 fn text(list: &Releases) -> String {
-    let head =
-        ["MINOR", "CONFIG API", "ETCD", "COREDNS", "PAUSE", "OLDEST KUBELET"].map(str::to_owned).to_vec();
-    let rows = list.releases.iter().map(|row| {
-        let Row { minor, config_api, etcd, coredns, pause, oldest_kubelet } = row;
-        [minor, *config_api, *etcd, *coredns, *pause, oldest_kubelet.as_str()].map(str::to_owned).to_vec()
-    });
-    aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[0; 5])
+    let rows = std::iter::once(HEAD).chain(list.releases.iter().map(cells));
+    aligned(&rows.map(|row| row.map(str::to_owned)).collect::<Vec<_>>(), &[0; 5])
+}
+
+/// The same as a table of docs/releases.md.
+pub(super) fn markdown() -> String {
+    let rows: Vec<Row> = EXACT_MINORS.iter().filter_map(|minor| row(*minor).ok()).collect();
+    let line = |cells: [&str; 6]| format!("| {} |\n", cells.join(" | "));
+    let head = HEAD.map(str::to_lowercase);
+    let head = line(head.each_ref().map(String::as_str)) + "|---|---|---|---|---|---|\n";
+    rows.iter().fold(format!("\n{head}"), |text, row| text + &line(cells(row)))
 }

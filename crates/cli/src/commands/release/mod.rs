@@ -4,12 +4,14 @@
 mod diff;
 mod facts;
 mod list;
+mod page;
 mod show;
 
 use kubeadm_release::{Release, Version};
 
 pub(crate) use diff::{Change, changes, diff, lines};
 pub(crate) use list::list;
+pub use page::page;
 pub(crate) use show::show;
 
 use crate::error::CommandError;
