@@ -83,7 +83,7 @@ pub(super) fn inline(fact: &Fact) -> String {
         Fact::Bool(holds) => yes_or_no(*holds).into(),
         Fact::Number(number) => number.to_string(),
         Fact::Text("") => "\"\"".into(),
-        Fact::Text(text) => (*text).into(),
+        Fact::Text(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
         Fact::Choice { about, of: None, .. } => lowered(about),
         Fact::Choice { about, of: Some(of), .. } => format!("{} ({})", lowered(about), inline(of)),
         Fact::List(items) if items.is_empty() => "none".into(),
@@ -192,5 +192,6 @@ pods:
         assert_eq!(lowered("The address"), "the address");
         assert_eq!(lowered("HTTP requests"), "HTTP requests");
         assert_eq!(lowered("`Swap`"), "`Swap`");
+        assert_eq!(inline(&Fact::Text("gone\n\tuse that")), "gone use that");
     }
 }
