@@ -17,6 +17,8 @@ use crate::objects::KUBE_SYSTEM;
 use crate::phase::Selection;
 use crate::phases::PhaseError;
 use crate::phases::upgrade::APPLY;
+use crate::phases::upgrade::preflight::{QUESTION, pull};
+use crate::plan::{Action, Step};
 use crate::ports::{Effects, Selector, View};
 use crate::preflight::upgrade::{is_ready, nodes_ready};
 use crate::resource::PODS;
@@ -89,6 +91,9 @@ pub enum WalkError {
     /// What there is in the cluster is not known.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Nothing was changed: the user did not want it, or an image of a hop is not to be had.
+    #[error(transparent)]
+    Before(Box<PhaseError>),
     /// A hop failed.
     #[error("{from} to {to}: {source}")]
     Hop {
@@ -204,11 +209,15 @@ impl Walk {
         text
     }
 
-    /// Makes its hops, one after the other. The user is asked at the first only, where that is wanted.
+    /// Makes its hops, one after the other. The user is asked once, where that is wanted.
     ///
     /// # Errors
     /// See [`WalkError`].
     pub async fn run(&self, spec: &UpgradeSpec, skip: &[String], effects: &Effects) -> Result<(), WalkError> {
+        let single = self.hops.len() == 1;
+        if !single {
+            self.prepare(spec, effects).await.map_err(|error| WalkError::Before(Box::new(error)))?;
+        }
         let mut from = &self.from;
         for (at, hop) in self.hops.iter().enumerate() {
             effects.output.say(&format!(
@@ -216,7 +225,7 @@ impl Walk {
                 at + 1,
                 self.hops.len()
             ));
-            let spec = UpgradeSpec { interactive: spec.interactive && at == 0, ..spec.towards(hop.clone()) };
+            let spec = UpgradeSpec { interactive: spec.interactive && single, ..spec.towards(hop.clone()) };
             let context = spec.context();
             let selection = Selection::Skip(skip.to_vec());
             let failed =
@@ -240,6 +249,24 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// Asks the user, and pulls the images of all hops: what is missing is found before the first.
+    async fn prepare(&self, spec: &UpgradeSpec, effects: &Effects) -> Result<(), PhaseError> {
+        let context = spec.context();
+        let executor = Executor::new(&context, effects);
+        let mut images: Vec<String> = Vec::new();
+        for hop in &self.hops {
+            let spec = spec.towards(hop.clone());
+            let (node, _) = spec.node(executor.view()).await?;
+            let more = node.images().list().into_iter().filter(|image| !images.contains(image));
+            images.extend(more.collect::<Vec<_>>());
+        }
+        let question = spec.interactive.then(|| Step::new(Action::Confirm(QUESTION.into())));
+        let pull = pull(spec, images).map(|pull| {
+            Step::new(Action::PullImages(pull)).saying("[upgrade] Pulling the images of all hops")
+        });
+        Ok(executor.all(question.into_iter().chain(pull).collect()).await?)
     }
 }
 

@@ -159,14 +159,31 @@ fn what_is_ignored_before_a_hop_is_ignored_after_it() {
 }
 
 #[test]
+fn an_image_of_a_later_hop_that_is_not_to_be_had_is_found_before_the_first() {
+    let host = first();
+    let before = (manifests(&host), host.cluster.writes());
+    host.runtimes.runtime.set(|runtime| runtime.failing_pulls = 1000);
+    let spec = wish::upgrade(None);
+    let outcome = walk_as(&spec, &host, &[SECOND], THIRD).1;
+    let Err(WalkError::Before(source)) = outcome else { panic!("{outcome:?}") };
+    let PhaseError::Action(ActionError::Check { check: "ImagePull", faults }) = *source else {
+        panic!("{source}")
+    };
+    for version in [SECOND, THIRD] {
+        let image = format!("kube-apiserver:{version}");
+        assert!(faults.iter().any(|fault| fault.contains(&image)), "{image}\n{faults:?}");
+    }
+    assert_eq!((manifests(&host), host.cluster.writes()), before);
+}
+
+#[test]
 fn the_question_is_asked_once() {
     let host = first();
     host.output.refuses.store(true, std::sync::atomic::Ordering::Relaxed);
     let spec = UpgradeSpec { interactive: true, ..wish::upgrade(None) };
     let outcome = walk_as(&spec, &host, &[SECOND], THIRD).1;
-    let Err(WalkError::Hop { to, source, .. }) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(*to, v(SECOND));
-    assert!(source.to_string().contains("the user didn't answer"), "{source}");
+    let Err(WalkError::Before(source)) = outcome else { panic!("{outcome:?}") };
+    assert!(matches!(*source, PhaseError::Action(ActionError::Declined)), "{source}");
     host.output.refuses.store(false, std::sync::atomic::Ordering::Relaxed);
     let questions = || host.output.said().iter().filter(|line| line.contains("[y/N]")).count();
     let before = questions();

@@ -15,6 +15,9 @@ use crate::output;
 use crate::parse::Call;
 use crate::session::Session;
 
+/// What to do once a walk has stopped on its way.
+const GO_ON: &str = "The hops that were made are kept. Once the cause is gone, the same command goes on from where the cluster stands.";
+
 /// Looks where the cluster stands, and makes one hop after the other.
 pub(super) fn walk(call: &Call<'_>, session: &Session) -> Result<(), CommandError> {
     let mut notices = Vec::new();
@@ -41,11 +44,12 @@ pub(super) fn walk(call: &Call<'_>, session: &Session) -> Result<(), CommandErro
         outlook::unblocked(&walk, ahead.map_err(|error| failure::explain_alone(error, output))?)?;
     }
     session.block_on(walk.run(&spec, &skip, &session.fx)).map_err(|error| match error {
+        WalkError::Before(source) => failure::explain_alone(*source, output),
         WalkError::Hop { from, to, source } => {
-            failure::explain(*source, output).prefix(&format!("{from} to {to}"))
+            failure::explain(*source, output).prefix(&format!("{from} to {to}")).hint(GO_ON)
         }
-        other => other.into(),
-    }.hint("The hops that were made are kept. Once the cause is gone, the same command goes on from where the cluster stands."))?;
+        other => CommandError::from(other).hint(GO_ON),
+    })?;
     output::line(&format!("\n{OTHERS}"));
     Ok(())
 }

@@ -27,8 +27,7 @@ pub fn plan_apply<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Re
         steps.push(Step::say("[upgrade] Running cluster health checks"));
         steps.push(upgrade::job(node, spec.ignored.covers("CreateJob"), view.clock.now(), view.api).await);
         if spec.interactive {
-            let question = "[upgrade] Are you sure you want to proceed? [y/N]: ";
-            steps.push(Step::new(Action::Confirm(question.into())));
+            steps.push(Step::new(Action::Confirm(QUESTION.into())));
         }
         let would = "[dryrun] Would pull the required images (like 'kubeadm config images pull')";
         steps.extend(images(spec, node, would));
@@ -122,15 +121,19 @@ async fn version(
 }
 
 fn images(spec: &UpgradeSpec, node: &InitSpec, would: &str) -> Option<Step> {
-    if spec.pull_policy == ImagePullPolicy::Never {
-        return None;
-    }
-    let pull = PullImages {
+    pull(spec, node.images().list()).map(|pull| pull_step("upgrade/preflight", pull, would))
+}
+
+/// The pull of images, unless none is to be pulled.
+pub(crate) fn pull(spec: &UpgradeSpec, images: Vec<String>) -> Option<PullImages> {
+    (spec.pull_policy != ImagePullPolicy::Never).then(|| PullImages {
         socket: spec.socket.clone(),
-        images: node.images().list(),
+        images,
         always: spec.pull_policy == ImagePullPolicy::Always,
         serial: spec.pull_serial,
         ignore_errors: spec.ignored.covers("ImagePull"),
-    };
-    Some(pull_step("upgrade/preflight", pull, would))
+    })
 }
+
+/// What is asked before anything changes.
+pub(crate) const QUESTION: &str = "[upgrade] Are you sure you want to proceed? [y/N]: ";
