@@ -166,6 +166,13 @@ mod tests {
     }
 
     #[test]
+    fn a_minor_without_rows_of_its_own_is_as_the_newest() {
+        let facts = |minor| format!("{:?}", Release { minor: 0, ..Release::fold(minor) });
+        assert_eq!(facts(99), facts(NEWEST_MINOR));
+        assert_ne!(facts(NEWEST_MINOR), facts(NEWEST_MINOR - 1));
+    }
+
+    #[test]
     fn every_minor_has_its_release() {
         for &minor in EXACT_MINORS {
             assert_eq!(Release::of(&Version::new(1, minor, 0)).unwrap().minor, minor);

@@ -174,18 +174,19 @@ impl VisitMut for Cut {
         visit_mut::visit_expr_array_mut(self, array);
     }
 
-    /// Of the histories by minor or version nothing: the newest minor needs none of what went before it.
+    /// Of the list of minors the newest; of the histories by minor or version nothing: the newest minor needs none of what
+    /// went before it.
     fn visit_item_const_mut(&mut self, item: &mut ItemConst) {
         if let Expr::Reference(rows) = &mut *item.expr
             && let Expr::Array(rows) = &mut *rows.expr
         {
+            let itself = |minor: u32| item.ident == "MINORS" && minor == NEWEST_MINOR;
             let dated = |row: &Expr| match row {
                 Expr::Tuple(row) => {
                     matches!(row.elems.first(), Some(Expr::Array(_)))
-                        || first_number(row.elems.first()).is_some()
+                        || first_number(row.elems.first()).is_some_and(|minor| !itself(minor))
                 }
-                row => first_number(Some(row))
-                    .is_some_and(|minor| item.ident == "EXACT_MINORS" && minor < NEWEST_MINOR),
+                _ => false,
             };
             let kept = std::mem::take(&mut rows.elems).into_iter();
             rows.elems = kept.filter(|row| !dated(row)).collect();
@@ -232,7 +233,7 @@ mod tests {
     #[test]
     fn tables_keep_what_the_newest_minor_needs() {
         let source = r#"
-            pub const EXACT_MINORS: &[u32] = &[11, 12, 37];
+            pub const MINORS: &[(u32, Option<u32>)] = &[(11, Some(10)), (12, None), (37, Some(2))];
             const A: Column<&str> = Column(&[(0, "old"), (12, "newer"), (36, "newest")]);
             const B: &[Span<u8>] = &[Span::always(1), until(13, 2), Span::within(12, 14, 3), Span::since(13, 4)];
             const C: &[(u32, &str)] = &[(12, "gone"), (37, "gone too")];
@@ -240,7 +241,7 @@ mod tests {
         "#;
         let cut = cut(source).unwrap().replace(' ', "");
         for kept in [
-            "&[37]",
+            "=&[(37,Some(2))]",
             r#"Column(&[(36,"newest")])"#,
             "&[Span::always(1),Span::since(13,4)]",
             r#"&[("range",0)]"#,

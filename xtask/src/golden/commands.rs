@@ -2,7 +2,7 @@
 //! without what may differ.
 
 use super::compare::text_difference;
-use super::{Case, NEWEST, read};
+use super::{Case, read};
 use kubeadm_lab::Result;
 
 /// Commands whose content followed from the version of the original itself.
@@ -17,7 +17,7 @@ const OF_OWN_VERSION: &[&[&str]] = &[
 /// The arguments of a recorded command: to a program of all releases one has to say which is meant.
 pub(super) fn arguments(case: &Case) -> Vec<String> {
     let mut args = super::record::arguments(case);
-    if case.minor != NEWEST && OF_OWN_VERSION.iter().any(|words| begins(&args, words)) {
+    if !case.is_newest() && OF_OWN_VERSION.iter().any(|words| begins(&args, words)) {
         args.extend(["--kubernetes-version".to_owned(), case.kubelet.clone()]);
     }
     args
@@ -31,13 +31,13 @@ fn begins(args: &[String], words: &[&str]) -> bool {
 pub(super) fn exit(case: &Case, code: i32) -> Result<Vec<String>> {
     let theirs = read(&case.folder.join("exit"))?;
     let (theirs, ours) = (theirs.trim(), code.to_string());
-    let same = if case.minor == NEWEST { theirs == ours } else { (theirs == "0") == (code == 0) };
+    let same = if case.is_newest() { theirs == ours } else { (theirs == "0") == (code == 0) };
     Ok(if same { Vec::new() } else { vec![format!("exit status should be {theirs}, is {ours}")] })
 }
 
 /// Compares what was printed. The output of a command that is refused is no content.
 pub(super) fn stdout(case: &Case, ours: &str) -> Result<Vec<String>> {
-    if read(&case.folder.join("exit"))?.trim() != "0" && case.minor != NEWEST {
+    if read(&case.folder.join("exit"))?.trim() != "0" && !case.is_newest() {
         return Ok(Vec::new());
     }
     let given = read(&case.folder.join("in.yaml")).unwrap_or_default();
@@ -60,7 +60,7 @@ fn settled(text: &str, given: &str, case: &Case) -> String {
         {
             line = format!("{before}token: <random token>");
         }
-        if case.minor == NEWEST {
+        if case.is_newest() {
             return line + "\n";
         }
         if let Some((before, version)) = line.split_once("output.kubeadm.k8s.io/") {
@@ -83,6 +83,11 @@ fn is_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kubeadm_release::NEWEST_MINOR;
+
+    fn newest() -> Case {
+        case(&format!("1.{NEWEST_MINOR}"))
+    }
 
     fn case(minor: &str) -> Case {
         let folder = tempfile::tempdir().map(|d| d.path().to_owned()).unwrap_or_default();
@@ -94,14 +99,14 @@ mod tests {
         let text =
             "  token: tlapm2.j183cas1ikyd83l6\n  token: abcdef.0123456789abcdef\n  tlsBootstrapToken: x\n";
         let hidden = "  token: <random token>\n  token: abcdef.0123456789abcdef\n  tlsBootstrapToken: x\n";
-        assert_eq!(settled(text, "", &case(NEWEST)), hidden);
-        assert_eq!(settled(text, "token: tlapm2.j183cas1ikyd83l6", &case(NEWEST)), text);
+        assert_eq!(settled(text, "", &newest()), hidden);
+        assert_eq!(settled(text, "token: tlapm2.j183cas1ikyd83l6", &newest()), text);
     }
 
     #[test]
     fn the_form_of_output_counts_for_the_newest_only() {
         let text = "\"apiVersion\": \"output.kubeadm.k8s.io/v1alpha1\",\n";
-        assert_eq!(settled(text, "", &case(NEWEST)), text);
+        assert_eq!(settled(text, "", &newest()), text);
         let old = settled(text, "", &case("1.20"));
         assert_eq!(old, settled(&text.replace("v1alpha1", "v1alpha3"), "", &case("1.20")));
         assert!(old.ends_with("\",\n"), "{old}");

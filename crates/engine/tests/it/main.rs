@@ -7,6 +7,7 @@ mod join;
 mod join_control_plane;
 mod killed;
 mod manifests;
+mod new_minor;
 mod objects;
 mod outlook;
 mod preflight;

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use crate::case::Case;
 
-const COMPONENTS: [Component; 4] =
+pub(crate) const COMPONENTS: [Component; 4] =
     [Component::ApiServer, Component::ControllerManager, Component::Scheduler, Component::Etcd];
 
 /// What the machine of the recordings had.
-fn host() -> HostFacts {
+pub(crate) fn host() -> HostFacts {
     let paths = ["/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/ca-certificates"];
     HostFacts { paths: BTreeSet::from(paths), ..HostFacts::default() }
 }

@@ -175,16 +175,21 @@ impl Case {
     /// The steps of all phases that speak to the cluster.
     fn steps(&self) -> Vec<Step> {
         let (spec, skipped) = self.spec();
+        self.steps_for(&spec, skipped)
+    }
+
+    /// The same for a spec of the test's.
+    pub(crate) fn steps_for(&self, spec: &InitSpec, skipped: Vec<String>) -> Vec<Step> {
         let host = MemoryHost::default();
         host.runtimes.runtime.set(|runtime| runtime.cgroup_driver = Ok(CgroupDriver::Cgroupfs));
-        host.files.put("/etc/kubernetes/admin.conf", admin_conf(&spec), 0o600);
+        host.files.put("/etc/kubernetes/admin.conf", admin_conf(spec), 0o600);
         let mut steps = Vec::new();
         for selected in select(INIT, &Selection::Skip(skipped)).unwrap() {
-            if !PHASES.contains(&selected.path.as_str()) || !(selected.phase.applies)(&spec) {
+            if !PHASES.contains(&selected.path.as_str()) || !(selected.phase.applies)(spec) {
                 continue;
             }
             if let Some(plan) = selected.phase.plan {
-                let planned = block_on(plan(&spec, host.view()));
+                let planned = block_on(plan(spec, host.view()));
                 steps.extend(planned.unwrap_or_else(|error| panic!("{}: {error}", self.name)));
             }
         }
@@ -193,21 +198,26 @@ impl Case {
 
     /// What the recording wrote: by identity, in order.
     pub(crate) fn recorded(&self) -> BTreeMap<String, Vec<Value>> {
-        let mut written: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for document in kubeadm_yaml::parse_documents(&self.text("objects.yaml"), "objects.yaml").unwrap() {
-            let request = document.value;
-            let verb = request["verb"].as_str().unwrap();
-            if matches!(verb, "CREATE" | "UPDATE" | "PATCH" | "DELETE") {
-                let body = request["body"].clone();
-                let mut key = key(verb, request["resource"].as_str().unwrap(), &body);
-                if verb == "PATCH" {
-                    key = format!("PATCH nodes {}", request["name"].as_str().unwrap());
-                }
-                written.entry(key).or_default().push(normal(body));
-            }
-        }
-        written
+        requests(&self.text("objects.yaml"))
     }
+}
+
+/// The writes among recorded requests: by identity, in order.
+pub(crate) fn requests(text: &str) -> BTreeMap<String, Vec<Value>> {
+    let mut written: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for document in kubeadm_yaml::parse_documents(text, "objects.yaml").unwrap() {
+        let request = document.value;
+        let verb = request["verb"].as_str().unwrap();
+        if matches!(verb, "CREATE" | "UPDATE" | "PATCH" | "DELETE") {
+            let body = request["body"].clone();
+            let mut key = key(verb, request["resource"].as_str().unwrap(), &body);
+            if verb == "PATCH" {
+                key = format!("PATCH nodes {}", request["name"].as_str().unwrap());
+            }
+            written.entry(key).or_default().push(normal(body));
+        }
+    }
+    written
 }
 
 const CA: &str = "<ca certificate>";
@@ -266,7 +276,7 @@ pub(crate) fn normal(mut body: Value) -> Value {
 }
 
 /// What the steps write: by identity, in order.
-fn written(steps: &[Step]) -> BTreeMap<String, Vec<Value>> {
+pub(crate) fn written(steps: &[Step]) -> BTreeMap<String, Vec<Value>> {
     let mut written: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for step in steps {
         let (key, body) = match &step.action {
