@@ -88,6 +88,14 @@ pub fn load(
     Ok(Loaded { config: InitConfig { init, cluster }, version, release, components })
 }
 
+/// The text of a cluster of which nothing but its version is known, by API of the release that lets nodes read no more.
+pub fn of_version(version: &Version) -> String {
+    format!(
+        "apiVersion: kubeadm.k8s.io/v1alpha2\nkind: {}\nkubernetesVersion: {version}\n",
+        Kind::Master.name()
+    )
+}
+
 /// The same configuration for another version of the control plane, as an upgrade makes it.
 ///
 /// # Errors

@@ -166,7 +166,10 @@ impl JoinSpec {
         let kubeconfig = discovered.kubeconfig("kubernetes");
         let api = view.cluster.reader(&Access::new(KubeconfigSource::text(kubeconfig)));
         let limit = self.patience(self.join.timeouts.kubernetes_api_call);
-        let texts = stored::fetch(&*api, view.clock, limit).await?;
+        let texts = match self.settings.control_plane {
+            true => stored::fetch(&*api, view.clock, limit).await?,
+            false => stored::fetch_for_worker(&*api, view.clock, limit).await?,
+        };
         let mut notices = Vec::new();
         let loaded = stored_config::load(&texts, init_of(&self.join), &mut notices)?;
         let node = node(loaded, &self.settings, &mut notices);

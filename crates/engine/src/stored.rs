@@ -8,6 +8,7 @@ use std::time::Duration;
 use kubeadm_config::error::{ConfigError, Notice, Severity};
 use kubeadm_config::stored::{self, StoredComponent, StoredTexts, keys};
 use kubeadm_config::types::InitConfiguration;
+use kubeadm_release::{Release, Version};
 use serde_json::Value;
 
 use crate::backoff::Backoff;
@@ -71,6 +72,32 @@ pub(crate) fn warnings(notices: Vec<Notice>) -> impl Iterator<Item = Step> {
 /// kube-proxy's configuration may be missing; the other two must be there.
 pub async fn fetch(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<StoredTexts, StoredError> {
     let cluster = cluster(api, clock, limit).await?;
+    complete(cluster, api, clock, limit).await
+}
+
+/// The same for a worker. Where nodes may not read the cluster's own configuration (v1.11), they need nothing of it but
+/// its version: the original's join did not ask for it.
+pub async fn fetch_for_worker(
+    api: &dyn Api,
+    clock: &dyn Clock,
+    limit: Duration,
+) -> Result<StoredTexts, StoredError> {
+    if let Err(ApiError::Forbidden(reason)) = api.get(CONFIG_MAPS, KUBE_SYSTEM, KUBEADM_CONFIG).await
+        && let Some(version) = served_version(api).await
+        && Release::of(&version).is_ok_and(|r| !r.objects.stored_config.readable_by_nodes())
+    {
+        tracing::debug!(reason, %version, "going on with the version of the cluster alone");
+        return complete(stored::of_version(&version), api, clock, limit).await;
+    }
+    fetch(api, clock, limit).await
+}
+
+async fn complete(
+    cluster: String,
+    api: &dyn Api,
+    clock: &dyn Clock,
+    limit: Duration,
+) -> Result<StoredTexts, StoredError> {
     // The name of the kubelet's ConfigMap follows from the version that the first one tells.
     let texts = StoredTexts { cluster, ..StoredTexts::default() };
     let known = stored::load(&texts, InitConfiguration::default(), &mut Vec::new())?;
@@ -88,6 +115,11 @@ pub async fn fetch(api: &dyn Api, clock: &dyn Clock, limit: Duration) -> Result<
         }
     };
     Ok(StoredTexts { kubelet: Some(kubelet), kube_proxy, ..texts })
+}
+
+async fn served_version(api: &dyn Api) -> Option<Version> {
+    let answer: Value = serde_json::from_str(&api.get_path("/version").await.ok()?).ok()?;
+    answer["gitVersion"].as_str()?.parse().ok()
 }
 
 /// Fetches the text of the cluster's own configuration alone.

@@ -19,6 +19,10 @@ pub struct MemoryCluster {
     unbound: Arc<Mutex<Option<PathBuf>>>,
     /// What requests for objects of a kind are refused with.
     refusal: Arc<Mutex<Option<(Resource, ApiError)>>>,
+    /// The path of an object that nobody may read.
+    hidden: Arc<Mutex<Option<String>>>,
+    /// The version that the API server tells.
+    version: Arc<Mutex<String>>,
     /// What health endpoints answer.
     health: Arc<Mutex<Option<ApiError>>>,
     /// The kubeconfig of this client; empty for the tests' own.
@@ -82,6 +86,17 @@ impl MemoryCluster {
     /// Has every request for objects of a kind refused.
     pub fn refuse(&self, resource: Resource, error: ApiError) {
         *self.refusal.lock().expect("no test panics with the lock") = Some((resource, error));
+    }
+
+    /// Has every request for one object refused.
+    pub fn hide(&self, resource: Resource, namespace: &str, name: &str) {
+        let path = resource.path(namespace, Some(name));
+        *self.hidden.lock().expect("no test panics with the lock") = Some(path);
+    }
+
+    /// Has the API server tell a version.
+    pub fn serve_version(&self, version: &str) {
+        *self.version.lock().expect("no test panics with the lock") = version.to_owned();
     }
 
     /// Has health endpoints fail, or answer again.
@@ -152,6 +167,10 @@ impl WriteCluster for MemoryCluster {
 impl Api for MemoryCluster {
     async fn get(&self, resource: Resource, namespace: &str, name: &str) -> Result<Option<Value>, ApiError> {
         self.allowed(resource)?;
+        let path = resource.path(namespace, Some(name));
+        if self.hidden.lock().expect("no test panics with the lock").as_ref() == Some(&path) {
+            return Err(ApiError::Forbidden(format!("{path} is not for you")));
+        }
         Ok(self.object(resource, namespace, name))
     }
 
@@ -171,7 +190,11 @@ impl Api for MemoryCluster {
             .collect())
     }
 
-    async fn get_path(&self, _: &str) -> Result<String, ApiError> {
+    async fn get_path(&self, path: &str) -> Result<String, ApiError> {
+        if path == "/version" {
+            let version = self.version.lock().expect("no test panics with the lock").clone();
+            return Ok(json!({"gitVersion": version}).to_string());
+        }
         let failing = self.health.lock().expect("no test panics with the lock").clone();
         failing.map_or(Ok("ok".into()), Err)
     }

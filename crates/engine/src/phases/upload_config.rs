@@ -35,13 +35,10 @@ pub fn plan_kubeadm<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
         steps.push(apply(Apply::CreateOrMerge, CONFIG_MAPS, map).saying(format!(
             "[upload-config] Storing the configuration used in ConfigMap {name:?} in the {KUBE_SYSTEM:?} Namespace"
         )));
-        match spec.release.objects.stored_config {
-            StoredConfig::MasterConfiguration => {}
-            StoredConfig::ClusterConfigurationAndStatus | StoredConfig::ClusterConfiguration => {
-                let readers = vec![rbac::joining_nodes(), rbac::group(rbac::NODES_GROUP)];
-                let role = "kubeadm:nodes-kubeadm-config";
-                steps.extend(rbac::let_read(role, KUBE_SYSTEM, CONFIG_MAPS, name, readers));
-            }
+        if spec.release.objects.stored_config.readable_by_nodes() {
+            let readers = vec![rbac::joining_nodes(), rbac::group(rbac::NODES_GROUP)];
+            let role = "kubeadm:nodes-kubeadm-config";
+            steps.extend(rbac::let_read(role, KUBE_SYSTEM, CONFIG_MAPS, name, readers));
         }
         Ok(steps)
     })

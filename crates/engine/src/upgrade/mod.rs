@@ -133,7 +133,10 @@ impl UpgradeSpec {
             Some(_) => Duration::ZERO,
             None => self.timeouts.kubernetes_api_call.to_std(),
         };
-        let texts = stored::fetch(view.api, view.clock, limit).await?;
+        let texts = match self.control_plane {
+            true => stored::fetch(view.api, view.clock, limit).await?,
+            false => stored::fetch_for_worker(view.api, view.clock, limit).await?,
+        };
         let mut notices = Vec::new();
         let mut loaded = stored_config::load(&texts, self.init(endpoint), &mut notices)?;
         if let Some(target) = &self.target {

@@ -130,6 +130,29 @@ fn a_kubelet_is_held_against_the_cluster() {
     assert!(!host.files.exists(BOOTSTRAP_CONF.as_ref()), "the join went on");
 }
 
+/// Tokens and nodes of v1.11 may not read `kubeadm-config`, and the join of that time did not ask for it.
+#[test]
+fn a_worker_of_a_cluster_that_keeps_its_configuration_to_itself() {
+    let old = "v1.11.10";
+    let (cluster, pin) = cluster();
+    let mut kubelet = cluster.object(CONFIG_MAPS, "kube-system", "kubelet-config").unwrap();
+    kubelet["metadata"]["name"] = json!("kubelet-config-1.11");
+    cluster.place(CONFIG_MAPS, kubelet);
+    cluster.hide(CONFIG_MAPS, "kube-system", "kubeadm-config");
+    let worker = || {
+        let host = machine(&cluster);
+        host.machine.set(|state| state.install_kubelet(old));
+        run_phases(&host, &wish::join(old, TOKEN, &[pin.clone()]), &["preflight", "kubelet-wait-bootstrap"])
+            .map(|()| host)
+    };
+    cluster.serve_version("v1.13.12");
+    let error = worker().err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("kubeadm-config is not for you"), "{error}");
+    cluster.serve_version(old);
+    let config = worker().unwrap().files.text("/var/lib/kubelet/config.yaml").unwrap();
+    assert!(config.contains("clusterDomain: cluster.local"), "{config}");
+}
+
 /// Later kubeadms of that time look for the runtime of a node in its annotation.
 #[test]
 fn a_node_of_old_is_annotated_with_its_runtime() {

@@ -14,6 +14,13 @@ pub enum StoredConfig {
     ClusterConfiguration,
 }
 
+impl StoredConfig {
+    /// Whether nodes, and those that are to become nodes, may read it.
+    pub fn readable_by_nodes(self) -> bool {
+        !matches!(self, Self::MasterConfiguration)
+    }
+}
+
 /// How the kubeconfig in `cluster-info` writes what it has none of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum EmptyKubeconfigLists {
