@@ -1,53 +1,99 @@
-//! A cluster goes through several minors, one after the other, and nothing of it is lost.
+//! A cluster goes through several minors, and nothing of it is lost: hop by hop with its kubelets, and by one command.
 
 use crate::error::check;
 use crate::join::JoinCommands;
-use crate::kubectl::Shape;
+use crate::kubectl::{Kubectl, Shape};
+use crate::node::Node;
 use crate::scenario::{Context, Scenario};
 use crate::scenarios::{network, upgrade};
 use crate::{Result, cluster, progress, releases};
 
-pub(super) const SCENARIO: Scenario = Scenario {
+pub(super) const HOP_BY_HOP: Scenario = Scenario {
     name: "upgrade-walk",
     about: "v1.34 to v1.37, minor by minor, of a control plane and a worker with one kubeadm",
-    release: "v1.34.4",
-    ours_only: true,
-    run,
-    ..Scenario::PLAIN
+    run: hop_by_hop,
+    ..FROM_1_34
 };
 
+pub(super) const THROUGH: Scenario = Scenario {
+    name: "upgrade-through",
+    about: "the same by one command for the control plane; kubelets follow at its end",
+    run: through,
+    ..FROM_1_34
+};
+
+const FROM_1_34: Scenario = Scenario { release: "v1.34.4", ours_only: true, ..Scenario::PLAIN };
 const HOPS: [&str; 3] = ["v1.35.4", "v1.36.3", "v1.37.2"];
+const SHAPE: Shape = Shape::of(1, 1);
 
-fn run(context: &Context<'_>) -> Result<()> {
-    let (node, worker) = (context.node("walk1")?, context.node("walk2")?);
-    let output = context.init(&node, &[])?;
-    context.join(&worker, JoinCommands::printed(&output.stdout).worker()?, &[])?;
-    let shape = Shape::of(1, 1);
-    let kubectl = context.ready_as(&node, shape)?;
-    network::serve(context, &kubectl)?;
-    network::talks(&kubectl, 1)?;
-    kubectl.run(["create", "configmap", "before", "--from-literal=kept=yes"])?;
+/// A control plane and a worker of v1.34, in use.
+struct Start {
+    node: Node,
+    worker: Node,
+    kubectl: Kubectl,
+}
 
-    let mut old = context.release;
+impl Start {
+    fn new(context: &Context<'_>, name: &str) -> Result<Self> {
+        let (node, worker) = (context.node(&format!("{name}1"))?, context.node(&format!("{name}2"))?);
+        let output = context.init(&node, &[])?;
+        context.join(&worker, JoinCommands::printed(&output.stdout).worker()?, &[])?;
+        let kubectl = context.ready_as(&node, SHAPE)?;
+        network::serve(context, &kubectl)?;
+        network::talks(&kubectl, 1)?;
+        kubectl.run(["create", "configmap", "before", "--from-literal=kept=yes"])?;
+        Ok(Self { node, worker, kubectl })
+    }
+
+    fn bring_images(&self, context: &Context<'_>, version: &str) -> Result<()> {
+        let release = releases::find(version)?;
+        context.bring_images(&self.node, release)?;
+        context.bring_images(&self.worker, release)
+    }
+
+    /// Gives the nodes the kubelets of a control plane that was upgraded, and looks whether all is of the new release.
+    fn follow(&self, context: &Context<'_>, old: &str, version: &str) -> Result<()> {
+        let release = releases::find(version)?;
+        context.install_kubelet(&self.node, release)?;
+        cluster::wait_ready(&self.kubectl, SHAPE)?;
+        upgrade::upgrade_node(context, &self.worker)?;
+        context.install_kubelet(&self.worker, release)?;
+        upgrade::upgraded_to(&self.kubectl, old, version, SHAPE)?;
+        cluster::wait_ready(&self.kubectl, SHAPE)?;
+        network::talks(&self.kubectl, 1)?;
+        let kept = self.kubectl.run(["get", "configmap", "before", "-o", "jsonpath={.data.kept}"])?;
+        check("an object from before the upgrade", kept == "yes", "yes", kept)
+    }
+}
+
+fn hop_by_hop(context: &Context<'_>) -> Result<()> {
+    let start = Start::new(context, "walk")?;
+    let mut old = context.release.version;
     for version in HOPS {
-        progress::step(format!("-- {} to {version}", old.version));
-        let new = releases::find(version)?;
-        for node in [&node, &worker] {
-            context.bring_images(node, new)?;
-        }
-        let plan = context.kubeadm(&node, &["upgrade", "plan", version, &context.ignore()])?;
+        progress::step(format!("-- {old} to {version}"));
+        start.bring_images(context, version)?;
+        let plan = context.kubeadm(&start.node, &["upgrade", "plan", version, &context.ignore()])?;
         let offered = format!("kubeadm upgrade apply {version}");
         check("what the plan offers", plan.stdout.contains(&offered), offered, plan.stdout)?;
-        upgrade::apply_version(context, &node, version)?;
-        context.install_kubelet(&node, new)?;
-        cluster::wait_ready(&kubectl, shape)?;
-        upgrade::upgrade_node(context, &worker)?;
-        context.install_kubelet(&worker, new)?;
-        upgrade::upgraded_to(&kubectl, old.version, version, shape)?;
-        cluster::wait_ready(&kubectl, shape)?;
-        network::talks(&kubectl, 1)?;
-        old = new;
+        upgrade::apply_version(context, &start.node, version)?;
+        start.follow(context, old, version)?;
+        old = version;
     }
-    let kept = kubectl.run(["get", "configmap", "before", "-o", "jsonpath={.data.kept}"])?;
-    check("an object from before the first upgrade", kept == "yes", "yes", kept)
+    Ok(())
+}
+
+fn through(context: &Context<'_>) -> Result<()> {
+    let start = Start::new(context, "through")?;
+    HOPS.iter().try_for_each(|version| start.bring_images(context, version))?;
+    let (old, new) = (context.release.version, HOPS[HOPS.len() - 1]);
+    let way = HOPS.join(",");
+    let plan = context.kubeadm(&start.node, &["upgrade", "plan", "--to", &way, &context.ignore()])?;
+    for version in HOPS {
+        check("the way that is planned", plan.stdout.contains(version), version, plan.stdout.clone())?;
+    }
+    progress::step(format!("kubeadm upgrade apply --through {way} on {}", start.node.name));
+    let output =
+        context.kubeadm(&start.node, &["upgrade", "apply", "--through", &way, "--yes", &context.ignore()])?;
+    progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
+    start.follow(context, old, new)
 }

@@ -142,8 +142,12 @@ fn a_worker_of_a_cluster_that_keeps_its_configuration_to_itself() {
     let worker = || {
         let host = machine(&cluster);
         host.machine.set(|state| state.install_kubelet(old));
-        run_phases(&host, &wish::join(old, TOKEN, &[pin.clone()]), &["preflight", "kubelet-wait-bootstrap"])
-            .map(|()| host)
+        run_phases(
+            &host,
+            &wish::join(old, TOKEN, std::slice::from_ref(&pin)),
+            &["preflight", "kubelet-wait-bootstrap"],
+        )
+        .map(|()| host)
     };
     cluster.serve_version("v1.13.12");
     let error = worker().err().map(|e| e.to_string()).unwrap_or_default();
