@@ -19,6 +19,14 @@ pub struct Image {
     pub archive: PathBuf,
 }
 
+impl Image {
+    /// The program that it runs, after the last part of its name. Up to 1.11 that ends with the architecture.
+    pub(crate) fn program(&self) -> &str {
+        let name = self.reference.rsplit('/').next().unwrap_or_default();
+        name.split(':').next().unwrap_or_default().trim_end_matches("-amd64")
+    }
+}
+
 /// Makes the archives that are missing, or older than their program, and returns all images of the release.
 pub fn make(lab: &Lab, release: &Release, kubeadm: &Kubeadm) -> Result<Vec<Image>> {
     make_all(lab, release, kubeadm.image_list(release)?)
@@ -34,7 +42,7 @@ fn make_all(lab: &Lab, release: &Release, references: Vec<String>) -> Result<Vec
         .collect();
     let time = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
     let is_missing = |image: &&Image| {
-        let program = time(&program_of(lab, release, short_name(image)));
+        let program = time(&program_of(lab, release, image.program()));
         time(&image.archive).is_none_or(|made| program.is_some_and(|built| built > made))
     };
     let missing: Vec<&Image> = images.iter().filter(is_missing).collect();
@@ -62,12 +70,6 @@ pub fn pause(images: &[Image]) -> Result<&str> {
         .ok_or_else(|| Error::Unfit("the list of images has no pause image".into()))
 }
 
-/// The last part of an image's name: that of the program that it runs.
-fn short_name(image: &Image) -> &str {
-    let name = image.reference.rsplit('/').next().unwrap_or_default();
-    name.split(':').next().unwrap_or_default().trim_end_matches("-amd64")
-}
-
 fn program_of(lab: &Lab, release: &Release, name: &str) -> PathBuf {
     match name {
         "etcd" => release.etcd.program(lab, name),
@@ -81,7 +83,7 @@ fn program_of(lab: &Lab, release: &Release, name: &str) -> PathBuf {
 }
 
 fn make_one(lab: &Lab, release: &Release, image: &Image) -> Result<()> {
-    let name = short_name(image);
+    let name = image.program();
     let built = program_of(lab, release, name);
     let program = |program: &str| ImageFile::new(&built, Path::new("/usr/local/bin").join(program));
     let (entrypoint, files) = match name {
@@ -187,4 +189,21 @@ fn library_paths(rootfs: Option<&Path>, programs: &[&Path]) -> Result<BTreeSet<P
     let output = run.args(programs).output()?;
     let words = output.stdout.split_whitespace().filter(|w| w.starts_with('/') && !w.ends_with(':'));
     Ok(words.map(PathBuf::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_named_after_their_program() {
+        for (reference, program) in [
+            ("k8s.gcr.io/etcd-amd64:3.2.18", "etcd"),
+            ("registry.k8s.io/coredns/coredns:v1.14.2", "coredns"),
+            ("registry.k8s.io:443/kube-proxy:v1.37.2", "kube-proxy"),
+        ] {
+            let image = Image { reference: reference.to_owned(), archive: PathBuf::new() };
+            assert_eq!(image.program(), program);
+        }
+    }
 }

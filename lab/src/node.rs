@@ -399,7 +399,11 @@ impl Node {
         for other in list(lab).into_iter().filter(|n| *n != self.name) {
             let Some(other) = find(lab, &other) else { continue };
             self.run(["ip", "route", "replace", &other.pods, "via", &other.address])?;
-            other.run(["ip", "route", "replace", &self.pods, "via", &self.address])?;
+            let told = other.run(["ip", "route", "replace", &self.pods, "via", &self.address]);
+            // Another run may have removed its node meanwhile.
+            if find(lab, &other.name).is_some() {
+                told?;
+            }
         }
         Ok(())
     }

@@ -237,8 +237,8 @@ impl Context<'_> {
     /// Finds the full name of one of the release's images, such as `etcd`.
     #[must_use]
     pub fn image(&self, name: &str) -> &str {
-        let is_it = |r: &&str| r.rsplit('/').next().is_some_and(|last| last.starts_with(&format!("{name}:")));
-        self.images.iter().map(|i| i.reference.as_str()).find(is_it).unwrap_or_default()
+        let found = self.images.iter().find(|image| image.program() == name);
+        found.map(|image| image.reference.as_str()).unwrap_or_default()
     }
 
     fn keep(&self, node: &Node, output: &Output) -> Result<()> {
