@@ -17,7 +17,7 @@ pub(super) const HOP_BY_HOP: Scenario = Scenario {
 
 pub(super) const THROUGH: Scenario = Scenario {
     name: "upgrade-through",
-    about: "the same by one command for the control plane; kubelets follow at its end",
+    about: "v1.34 to v1.37 by one upgrade apply --through; kubelets follow at its end",
     run: through,
     ..FROM_1_34
 };
