@@ -8,8 +8,8 @@ use super::env::TestEnv;
 fn every_minor_is_listed() {
     let env = TestEnv::new();
     let list = env.line("release list").ok();
-    assert!(list.starts_with("MINOR   CONFIG API   ETCD "), "{list}");
-    assert!(list.lines().any(|line| line.starts_with("v1.37   v1beta4      3.7.0-0")), "{list}");
+    assert!(list.starts_with("MINOR   EXACT AS   CONFIG API   ETCD "), "{list}");
+    assert!(list.lines().any(|line| line.starts_with("v1.37   v1.37.2    v1beta4      3.7.0-0")), "{list}");
     let object: Value = serde_json::from_str(&env.line("release list -o json").ok()).unwrap();
     assert_eq!(object["kind"], "Releases");
     let rows = object["releases"].as_array().unwrap();
@@ -23,7 +23,7 @@ fn a_minor_is_shown_as_text_json_and_yaml() {
     let env = TestEnv::new();
     let text = env.line("release show v1.36").ok();
     for words in [
-        "Kubernetes v1.36\n",
+        "Kubernetes v1.36\n\nfacts: exact as of v1.36.3\n",
         "\n  registry.k8s.io/kube-apiserver:v1.36.0\n",
         "\nimages:\n  default repository: registry.k8s.io\n",
         "\n  pause: 3.10.2\n",

@@ -1,6 +1,6 @@
 //! `kubeadm release list`.
 
-use kubeadm_release::{EXACT_MINORS, Release, Version, skew};
+use kubeadm_release::{EXACT_MINORS, MINORS, Release, Version, skew};
 use serde::Serialize;
 
 use crate::columns::aligned;
@@ -20,6 +20,9 @@ struct Releases {
 #[serde(rename_all = "camelCase")]
 struct Row {
     minor: String,
+    /// The patch whose original was recorded; absent where facts follow from the neighbours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<String>,
     config_api: &'static str,
     etcd: &'static str,
     coredns: &'static str,
@@ -40,6 +43,7 @@ fn row(minor: u32) -> Result<Row, CommandError> {
     let release = Release::of(&version)?;
     Ok(Row {
         minor: format!("v{}", version.major_minor()),
+        recorded: recorded(minor),
         config_api: release.config_api.written.version(),
         etcd: release.images.etcd,
         coredns: release.images.coredns,
@@ -48,23 +52,29 @@ fn row(minor: u32) -> Result<Row, CommandError> {
     })
 }
 
-const HEAD: [&str; 6] = ["MINOR", "CONFIG API", "ETCD", "COREDNS", "PAUSE", "OLDEST KUBELET"];
+/// The patch of a minor as which its facts are exact; `None` where they follow from its neighbours.
+pub(super) fn recorded(minor: u32) -> Option<String> {
+    let patch = MINORS.iter().find(|(other, _)| *other == minor).and_then(|(_, patch)| *patch)?;
+    Some(Version::new(1, minor, patch).to_string())
+}
 
-fn cells(row: &Row) -> [&str; 6] {
-    let Row { minor, config_api, etcd, coredns, pause, oldest_kubelet } = row;
-    [minor, config_api, etcd, coredns, pause, oldest_kubelet]
+const HEAD: [&str; 7] = ["MINOR", "EXACT AS", "CONFIG API", "ETCD", "COREDNS", "PAUSE", "OLDEST KUBELET"];
+
+fn cells(row: &Row) -> [&str; 7] {
+    let Row { minor, recorded, config_api, etcd, coredns, pause, oldest_kubelet } = row;
+    [minor, recorded.as_deref().unwrap_or("its neighbours"), config_api, etcd, coredns, pause, oldest_kubelet]
 }
 
 fn text(list: &Releases) -> String {
     let rows = std::iter::once(HEAD).chain(list.releases.iter().map(cells));
-    aligned(&rows.map(|row| row.map(str::to_owned)).collect::<Vec<_>>(), &[0; 5])
+    aligned(&rows.map(|row| row.map(str::to_owned)).collect::<Vec<_>>(), &[0; 6])
 }
 
 /// The same as a table of docs/releases.md.
 pub(super) fn markdown() -> String {
     let rows: Vec<Row> = EXACT_MINORS.iter().filter_map(|minor| row(*minor).ok()).collect();
-    let line = |cells: [&str; 6]| format!("| {} |\n", cells.join(" | "));
+    let line = |cells: [&str; 7]| format!("| {} |\n", cells.join(" | "));
     let head = HEAD.map(str::to_lowercase);
-    let head = line(head.each_ref().map(String::as_str)) + "|---|---|---|---|---|---|\n";
+    let head = line(head.each_ref().map(String::as_str)) + "|---|---|---|---|---|---|---|\n";
     rows.iter().fold(format!("\n{head}"), |text, row| text + &line(cells(row)))
 }

@@ -6,6 +6,7 @@ use kubeadm_release::{Release, Version, listing};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::list::recorded;
 use super::{facts, named_or_own};
 use crate::commands::version::ARCHITECTURE;
 use crate::error::CommandError;
@@ -18,6 +19,9 @@ struct Shown {
     kind: &'static str,
     api_version: &'static str,
     minor: String,
+    /// The patch whose original was recorded; absent where facts follow from the neighbours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<String>,
     /// With the tags of the version that was named, else of the minor's first.
     image_names: Vec<String>,
     facts: Value,
@@ -30,13 +34,18 @@ pub(crate) fn show(call: &Call<'_>) -> Result<(), CommandError> {
     let facts = listing::all(&release);
     let minor = format!("v{}", version.major_minor());
     let image_names = images(&version, &release);
+    let recorded = recorded(version.minor);
+    let support = match &recorded {
+        Some(patch) => format!("exact as of {patch}"),
+        None => "as its neighbours".to_owned(),
+    };
     let text = format!(
-        "Kubernetes {minor}\n\nimage names:\n{}\n{}",
+        "Kubernetes {minor}\n\nfacts: {support}\nimage names:\n{}\n{}",
         image_names.iter().map(|name| format!("  {name}\n")).collect::<String>(),
         facts::text(&facts)
     );
     let facts = facts::json_of(&facts);
-    let shown = Shown { kind: "Release", api_version: API_VERSION, minor, image_names, facts };
+    let shown = Shown { kind: "Release", api_version: API_VERSION, minor, recorded, image_names, facts };
     format.print(&[shown], |_| text)
 }
 
