@@ -38,7 +38,7 @@ pub(crate) fn go(lab: &Lab, program: impl AsRef<Path>) -> Run {
         .env("CGO_ENABLED", "0")
 }
 
-/// Returns Go 1.19, which still builds GOPATH trees and packages of 2018: Debian's, else Go's own by download.
+/// Returns Go 1.19, which still builds GOPATH trees and the releases up to 1.24: Debian's, else Go's own by download.
 pub(crate) fn go_1_19(lab: &Lab) -> Result<PathBuf> {
     let debian = PathBuf::from("/usr/lib/go-1.19/bin/go");
     if debian.exists() {
