@@ -81,7 +81,7 @@ impl Known {
 
     /// The algorithm of new keys, if the configuration says one.
     pub(crate) fn algorithm(&self) -> Result<Option<KeyAlgorithm>, CommandError> {
-        match self.config.cluster.encryption_algorithm.as_str() {
+        match self.config.cluster.key_algorithm() {
             "" => Ok(None),
             name => Ok(Some(name.parse().map_err(|e| CommandError::from(e).prefix("encryptionAlgorithm"))?)),
         }

@@ -182,7 +182,7 @@ fn complete(
     let administrators_own = kubeconfig == ADMIN_CONF;
     let mut spec = InitSpec {
         // A name that is none was refused by validation.
-        algorithm: cluster.encryption_algorithm.parse().unwrap_or_default(),
+        algorithm: cluster.key_algorithm().parse().unwrap_or_default(),
         access: Access::new(kubeconfig),
         binds_admin: administrators_own,
         external_ca: external.ca,

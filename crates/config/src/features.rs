@@ -82,6 +82,11 @@ pub fn enabled(release: &Release, gates: &BTreeMap<String, bool>, name: &str) ->
     gates.get(name).copied().unwrap_or_else(|| find(release, name).is_some_and(|gate| gate.default))
 }
 
+/// What a cluster says of a gate that its release has; nothing where it says nothing, or the release has no such gate.
+pub fn said(release: &Release, gates: &BTreeMap<String, bool>, name: &str) -> Option<bool> {
+    find(release, name).and_then(|_| gates.get(name).copied())
+}
+
 /// The lines that help shows for `--feature-gates`, sorted.
 pub fn help(release: &Release) -> Vec<String> {
     let mut lines: Vec<String> = release
@@ -158,6 +163,19 @@ mod tests {
         let release = Release::of(&Version::new(1, 29, 0)).unwrap();
         parse("PublicKeysECDSA=true", &release, &mut notices).unwrap();
         assert!(notices[0].text.starts_with("Setting deprecated feature gate PublicKeysECDSA=true."));
+    }
+
+    #[test]
+    fn a_gate_of_keys_counts_for_more_than_the_field() {
+        let mut cluster = crate::types::ClusterConfiguration {
+            encryption_algorithm: "RSA-4096".into(),
+            ..Default::default()
+        };
+        assert_eq!(cluster.key_algorithm(), "RSA-4096");
+        for (on, algorithm) in [(true, "ECDSA-P256"), (false, "RSA-2048")] {
+            cluster.feature_gates = gates(&format!("PublicKeysECDSA={on}"), 31).unwrap();
+            assert_eq!(cluster.key_algorithm(), algorithm);
+        }
     }
 
     #[test]

@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 use kubeadm_config::address::{Cidr, join_host_port, parse_ip};
 use kubeadm_config::components::{self, ComponentConfig, ComponentConfigs};
 use kubeadm_config::error::Notice;
+use kubeadm_config::features;
 use kubeadm_config::images::Images;
 use kubeadm_config::load::{InitConfig, Loaded};
 use kubeadm_config::types::{ClusterConfiguration, InitConfiguration};
 use kubeadm_pki::KeyAlgorithm;
+use kubeadm_release::facts::config_api::{
+    KUBELET_LOCAL_MODE, NODE_LOCAL_CRI_SOCKET, UNVERSIONED_KUBELET_CONFIG_MAP,
+};
 use kubeadm_release::facts::control_plane::AUDIT_POLICY;
 use kubeadm_release::{Release, Version};
 
@@ -177,7 +181,7 @@ impl InitSpec {
                 landing,
             },
             // A name that is none was refused when the configuration was loaded.
-            algorithm: cluster.encryption_algorithm.parse().unwrap_or_default(),
+            algorithm: cluster.key_algorithm().parse().unwrap_or_default(),
             access,
             binds_admin: false,
             external_ca: false,
@@ -247,9 +251,29 @@ impl InitSpec {
         self.gate("RootlessControlPlane")
     }
 
-    /// Whether a feature gate is on. One that the release does not have was refused.
+    /// Whether a feature gate is on: as set, or by default. One that the release does not have was refused.
     pub fn gate(&self, name: &str) -> bool {
-        self.cluster.feature_gates.get(name) == Some(&true)
+        features::enabled(&self.release, &self.cluster.feature_gates, name)
+    }
+
+    /// What the cluster says of a gate; nothing where its release has no such gate.
+    fn said(&self, gate: &str) -> Option<bool> {
+        features::said(&self.release, &self.cluster.feature_gates, gate)
+    }
+
+    /// Whether the kubelet of a control-plane node speaks to the API server of its own node.
+    pub fn kubelet_local(&self) -> bool {
+        self.said(KUBELET_LOCAL_MODE).unwrap_or(self.release.certificates.kubelet_local)
+    }
+
+    /// Whether the node keeps the socket of its runtime in `instance-config.yaml`, not in an annotation.
+    pub fn instance_config(&self) -> bool {
+        self.said(NODE_LOCAL_CRI_SOCKET).unwrap_or(self.release.kubelet.instance_config)
+    }
+
+    /// The name of the ConfigMap with the configuration for all kubelets.
+    pub fn kubelet_config_map(&self) -> String {
+        self.release.kubelet.config_map_name(&self.version, self.said(UNVERSIONED_KUBELET_CONFIG_MAP))
     }
 
     /// The names of all images.

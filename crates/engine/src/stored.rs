@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use kubeadm_config::error::{ConfigError, Notice, Severity};
+use kubeadm_config::features;
 use kubeadm_config::stored::{self, StoredComponent, StoredTexts, keys};
 use kubeadm_config::types::InitConfiguration;
+use kubeadm_release::facts::config_api::UNVERSIONED_KUBELET_CONFIG_MAP;
 use kubeadm_release::{Release, Version};
 use serde_json::Value;
 
@@ -101,7 +103,9 @@ async fn complete(
     // The name of the kubelet's ConfigMap follows from the version that the first one tells.
     let texts = StoredTexts { cluster, ..StoredTexts::default() };
     let known = stored::load(&texts, InitConfiguration::default(), &mut Vec::new())?;
-    let name = known.release.kubelet.config_map_name(&known.version);
+    let gates = &known.config.cluster.feature_gates;
+    let gate = features::said(&known.release, gates, UNVERSIONED_KUBELET_CONFIG_MAP);
+    let name = known.release.kubelet.config_map_name(&known.version, gate);
     let map =
         get(api, clock, &name, limit).await?.ok_or_else(|| StoredError::Missing { name: name.clone() })?;
     let kubelet = component(&map, "kubelet").ok_or(StoredError::NoKey { name, key: "kubelet" })?;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kubeadm_release::facts::config_api::PUBLIC_KEYS_ECDSA;
+
 use super::init::{Arg, EnvVar};
 use crate::duration::GoDuration;
 
@@ -50,6 +52,18 @@ pub struct ClusterConfiguration {
     pub unified_control_plane_image: String,
     /// Audit policy of the gate `Auditing` (API v1alpha2, v1alpha3).
     pub audit_policy: AuditPolicy,
+}
+
+impl ClusterConfiguration {
+    /// The algorithm of new keys. The gate, where it is set, counts for more than the field (app/apis/kubeadm/types.go
+    /// EncryptionAlgorithmType, v1.31).
+    pub fn key_algorithm(&self) -> &str {
+        match self.feature_gates.get(PUBLIC_KEYS_ECDSA) {
+            Some(true) => "ECDSA-P256",
+            Some(false) => "RSA-2048",
+            None => &self.encryption_algorithm,
+        }
+    }
 }
 
 /// Exactly one of the two, once validated.

@@ -405,13 +405,13 @@ fn of_several_servers_of_an_old_file_the_unused_ones_are_named() {
 fn gates_that_change_nothing_here_are_warned_of() {
     let warnings = |value: bool| {
         let text = format!(
-            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.36.3\n\
-             featureGates: {{NodeLocalCRISocket: {value}}}\n"
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.32.13\n\
+             featureGates: {{EtcdLearnerMode: {value}}}\n"
         );
         let mut notices = Vec::new();
         load::load_init(Source { text: &text, name: "f" }, &options("v1.36.3"), &mut host(), &mut notices)
             .unwrap();
-        notices.iter().filter(|notice| notice.text.contains("NodeLocalCRISocket=false has no effect")).count()
+        notices.iter().filter(|notice| notice.text.contains("EtcdLearnerMode=false has no effect")).count()
     };
     assert_eq!((warnings(true), warnings(false)), (0, 1));
 }

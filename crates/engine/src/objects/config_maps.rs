@@ -77,7 +77,7 @@ fn merged_status(before: &str, ours: &str) -> String {
 /// The configuration for all kubelets: that of the spec with what is found on the node.
 pub fn kubelet_config(spec: &InitSpec, config: &Value) -> Value {
     let text = kubeadm_yaml::to_string(config);
-    let name = spec.release.kubelet.config_map_name(&spec.version);
+    let name = spec.kubelet_config_map();
     let mut map = config_map(&name, Map::from_iter([("kubelet".to_owned(), text.into())]));
     mark_generated(spec, &spec.kubelet, &mut map);
     map

@@ -134,7 +134,7 @@ pub(crate) fn inventory_facts(spec: &InitSpec) -> InventoryFacts {
         super_admin: bound,
         etcd_server_advertised: facts.etcd_server_advertised,
         component_endpoint: endpoint(facts.components_local),
-        kubelet_endpoint: endpoint(facts.kubelet_local),
+        kubelet_endpoint: endpoint(spec.kubelet_local()),
     }
 }
 

@@ -36,7 +36,7 @@ pub struct NoConfigMapError(String);
 
 fn plan<'a>(spec: &'a Enable, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
-        let name = spec.release.kubelet.config_map_name(&spec.version);
+        let name = spec.release.kubelet.config_map_name(&spec.version, None);
         let found = view.api.get(CONFIG_MAPS, KUBE_SYSTEM, &name).await;
         let found = found.map_err(|source| PhaseError::Api {
             verb: "get",

@@ -112,7 +112,7 @@ pub(super) async fn config(
     config = patched.value;
     let says =
         |path: &Path| format!("[kubelet-start] Writing kubelet configuration to file {:?}", shown(path));
-    if spec.release.kubelet.instance_config {
+    if spec.instance_config() {
         // The endpoint is the last patch: neither the configuration nor a patch can set this field.
         if let Some(own) = instance {
             json_patch::merge(&mut config, own);
@@ -229,7 +229,7 @@ async fn env(
             EnvFlag::ContainerRuntimeRemote if !docker => {
                 set("container-runtime", "remote".into());
             }
-            EnvFlag::ContainerRuntimeEndpoint if !docker => {
+            EnvFlag::ContainerRuntimeEndpoint if !docker && !spec.instance_config() => {
                 set("container-runtime-endpoint", node.cri_socket.clone());
             }
             EnvFlag::HostnameOverride => {

@@ -47,7 +47,7 @@ pub fn plan_kubeadm<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
 /// Plans `upload-config kubelet`.
 pub fn plan_kubelet<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
-        let name = spec.release.kubelet.config_map_name(&spec.version);
+        let name = spec.kubelet_config_map();
         let mut steps = Vec::from_iter(rbac::bind_admin_step(spec));
         // What there is to say of it was said when the kubelet got it.
         let config = of_runtime(spec, view, &mut Vec::new()).await;
@@ -64,9 +64,9 @@ pub fn plan_kubelet<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Res
     })
 }
 
-/// The annotation that tells of a node's container runtime, in releases that have it.
+/// The annotation that tells of a node's container runtime, where no file does.
 pub(super) fn cri_socket(spec: &InitSpec) -> Option<Step> {
-    spec.release.node.cri_socket_annotation.then(|| {
+    (!spec.instance_config()).then(|| {
         Step::new(Action::MarkNode(NodeMarks {
             name: spec.node_name().to_owned(),
             annotations: vec![(CRI_SOCKET.to_owned(), spec.init.node_registration.cri_socket.clone())],

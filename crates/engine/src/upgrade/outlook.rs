@@ -1,7 +1,9 @@
 //! What the hops of a walk would change for one cluster, and what blocks them: found by looking at what the cluster keeps,
 //! before anything is done.
 
+use kubeadm_config::features;
 use kubeadm_config::types::{Arg, ClusterConfiguration};
+use kubeadm_release::facts::config_api::UNVERSIONED_KUBELET_CONFIG_MAP;
 use kubeadm_release::facts::gone;
 use kubeadm_release::{Release, Version};
 
@@ -104,8 +106,9 @@ fn arguments(cluster: &ClusterConfiguration, before: &Version, hop: &Version, fo
 /// Gates in the configurations of kubelet and kube-proxy.
 fn component_gates(node: &InitSpec, before: &Version, hop: &Version, found: &mut Outlook) {
     // The one that is there is named after the version before.
-    let facts = Release::of(before).map_or_else(|_| node.release.kubelet.clone(), |release| release.kubelet);
-    let kubelet = format!("the ConfigMap kube-system/{}", facts.config_map_name(before));
+    let release = Release::of(before).unwrap_or_else(|_| node.release.clone());
+    let gate = features::said(&release, &node.cluster.feature_gates, UNVERSIONED_KUBELET_CONFIG_MAP);
+    let kubelet = format!("the ConfigMap kube-system/{}", release.kubelet.config_map_name(before, gate));
     for (config, place) in [
         (&node.kubelet.value, kubelet.as_str()),
         (&node.kube_proxy.value, "the ConfigMap kube-system/kube-proxy"),

@@ -14,7 +14,7 @@ use kubeadm_engine::ports::{
     Access, ApiError, CgroupDriver, Clock, Container, ContainerState, DOCKERSHIM, Effects, FileKind, Files,
     RuntimeError, ServiceState, WriteApi,
 };
-use kubeadm_engine::resource::{CONFIG_MAPS, SECRETS};
+use kubeadm_engine::resource::{CONFIG_MAPS, NODES, SECRETS};
 use kubeadm_engine::run::{self, ActionError, RunError};
 use kubeadm_engine::spec::{Ignored, InitSpec, Layout};
 use kubeadm_testkit::{Entry, MemoryHost};
@@ -228,6 +228,39 @@ fn the_kubelet_is_told_of_docker() {
     assert_eq!(text, format!("KUBELET_KUBEADM_ARGS=--network-plugin=cni {pause}\n"));
     let wanted = "cannot automatically assign a '--cgroup-driver' value when starting the Kubelet: docker info: unknown";
     assert!(warned.contains(wanted), "{warned}");
+}
+
+/// While something new comes, a gate decides for each cluster.
+#[test]
+fn gates_decide_what_a_release_leaves_open() {
+    let with = |version: &str, gate: &str, on: bool| {
+        let (host, mut spec) = (host(version), wish::init(version, ""));
+        spec.cluster.control_plane_endpoint = "cluster.example.com:6443".into();
+        spec.cluster.feature_gates.insert(gate.into(), on);
+        spec.ignored = Ignored(["systemverification".to_owned()].into());
+        init(&host, &spec).unwrap();
+        host
+    };
+    let flags = |host: &MemoryHost| host.files.text("/var/lib/kubelet/kubeadm-flags.env").unwrap();
+    for (version, on) in [("v1.32.13", true), ("v1.32.13", false), ("v1.34.4", true), ("v1.34.4", false)] {
+        let host = with(version, "NodeLocalCRISocket", on);
+        let noted = host.cluster.object(NODES, "", "cp1").unwrap()["metadata"]["annotations"].clone();
+        assert_eq!(host.files.text("/var/lib/kubelet/instance-config.yaml").is_some(), on, "{version}");
+        assert_eq!(flags(&host).contains("--container-runtime-endpoint="), !on, "{version}");
+        assert_eq!(noted["kubeadm.alpha.kubernetes.io/cri-socket"].is_string(), !on, "{version} {noted}");
+        let host = with(version, "ControlPlaneKubeletLocalMode", on);
+        let kubelet = host.files.text("/etc/kubernetes/kubelet.conf").unwrap();
+        assert_eq!(kubelet.contains("https://cluster.example.com:6443"), !on, "{version}");
+    }
+    for (version, on, name) in [
+        ("v1.23.17", true, "kubelet-config"),
+        ("v1.23.17", false, "kubelet-config-1.23"),
+        ("v1.24.17", true, "kubelet-config"),
+        ("v1.24.17", false, "kubelet-config-1.24"),
+    ] {
+        let host = with(version, "UnversionedKubeletConfigMap", on);
+        assert!(host.cluster.object(CONFIG_MAPS, "kube-system", name).is_some(), "{version} {name}");
+    }
 }
 
 #[test]

@@ -99,6 +99,16 @@ pub struct FeatureGate {
 
 /// The gate of networks with a range of each family.
 pub const IPV6_DUAL_STACK: &str = "IPv6DualStack";
+/// The gate of keys of ECDSA, whatever the configuration says of algorithms.
+pub const PUBLIC_KEYS_ECDSA: &str = "PublicKeysECDSA";
+/// The gate of a kubelet ConfigMap without the minor in its name.
+pub const UNVERSIONED_KUBELET_CONFIG_MAP: &str = "UnversionedKubeletConfigMap";
+/// The gate of add-ons that are upgraded with the first control-plane node, not with the last.
+pub const UPGRADE_ADDONS_FIRST: &str = "UpgradeAddonsBeforeControlPlane";
+/// The gate of control-plane kubelets that speak to the API server of their own node.
+pub const KUBELET_LOCAL_MODE: &str = "ControlPlaneKubeletLocalMode";
+/// The gate of nodes that keep the socket of their runtime in a file, and no longer in an annotation.
+pub const NODE_LOCAL_CRI_SOCKET: &str = "NodeLocalCRISocket";
 
 /// When a network may have a range of each family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
@@ -260,31 +270,43 @@ const FEATURE_GATES: &[Span<FeatureGate>] = &[
     Span::within(16, 21, gate(IPV6_DUAL_STACK, Stage::Alpha, false, false)),
     Span::within(21, 23, gate(IPV6_DUAL_STACK, Stage::Beta, true, false)),
     Span::within(23, 24, settled(IPV6_DUAL_STACK, Stage::Ga, true, true)),
-    Span::within(18, 29, gate("PublicKeysECDSA", Stage::Alpha, false, false)),
+    Span::within(18, 29, gate(PUBLIC_KEYS_ECDSA, Stage::Alpha, false, false)),
     Span::within(
         29,
+        30,
+        gate(
+            PUBLIC_KEYS_ECDSA,
+            Stage::Deprecated(
+                "The PublicKeysECDSA feature gate is deprecated and will be removed after the feature 'ClusterConfiguration.EncryptionAlgorithm' is added.",
+            ),
+            false,
+            false,
+        ),
+    ),
+    Span::within(
+        30,
         37,
         gate(
-            "PublicKeysECDSA",
+            PUBLIC_KEYS_ECDSA,
             Stage::Deprecated(
-                "PublicKeysECDSA is deprecated and will be removed in a future release when v1beta3 is removed. v1beta4 supports a new option 'ClusterConfiguration.EncryptionAlgorithm'.",
+                "The PublicKeysECDSA feature gate is deprecated and will be removed when v1beta3 is removed. v1beta4 supports a new option 'ClusterConfiguration.EncryptionAlgorithm'.",
             ),
             false,
             false,
         ),
     ),
     Span::since(22, gate("RootlessControlPlane", Stage::Alpha, false, false)),
-    Span::within(23, 24, settled("UnversionedKubeletConfigMap", Stage::Alpha, false, false)),
-    Span::within(24, 25, settled("UnversionedKubeletConfigMap", Stage::Beta, true, true)),
-    Span::within(25, 26, settled("UnversionedKubeletConfigMap", Stage::Ga, true, true)),
+    Span::within(23, 24, gate(UNVERSIONED_KUBELET_CONFIG_MAP, Stage::Alpha, false, false)),
+    Span::within(24, 25, gate(UNVERSIONED_KUBELET_CONFIG_MAP, Stage::Beta, true, false)),
+    Span::within(25, 26, gate(UNVERSIONED_KUBELET_CONFIG_MAP, Stage::Ga, true, false)),
     Span::within(27, 29, settled("EtcdLearnerMode", Stage::Alpha, false, true)),
     Span::within(29, 32, settled("EtcdLearnerMode", Stage::Beta, true, true)),
     Span::within(32, 33, settled("EtcdLearnerMode", Stage::Ga, true, true)),
     Span::within(
         28,
         31,
-        settled(
-            "UpgradeAddonsBeforeControlPlane",
+        gate(
+            UPGRADE_ADDONS_FIRST,
             Stage::Deprecated(
                 "The UpgradeAddonsBeforeControlPlane feature gate is deprecated and will be removed in a future release.",
             ),
@@ -295,12 +317,12 @@ const FEATURE_GATES: &[Span<FeatureGate>] = &[
     Span::within(30, 33, settled("WaitForAllControlPlaneComponents", Stage::Alpha, false, true)),
     Span::within(33, 34, settled("WaitForAllControlPlaneComponents", Stage::Beta, true, true)),
     Span::within(34, 35, settled("WaitForAllControlPlaneComponents", Stage::Ga, true, true)),
-    Span::within(31, 33, settled("ControlPlaneKubeletLocalMode", Stage::Alpha, false, false)),
-    Span::within(33, 35, settled("ControlPlaneKubeletLocalMode", Stage::Beta, true, true)),
-    Span::within(35, 36, settled("ControlPlaneKubeletLocalMode", Stage::Ga, true, true)),
-    Span::within(32, 34, settled("NodeLocalCRISocket", Stage::Alpha, false, false)),
-    Span::within(34, 36, settled("NodeLocalCRISocket", Stage::Beta, true, true)),
-    Span::within(36, 37, settled("NodeLocalCRISocket", Stage::Ga, true, true)),
+    Span::within(31, 33, gate(KUBELET_LOCAL_MODE, Stage::Alpha, false, false)),
+    Span::within(33, 35, gate(KUBELET_LOCAL_MODE, Stage::Beta, true, false)),
+    Span::within(35, 36, gate(KUBELET_LOCAL_MODE, Stage::Ga, true, false)),
+    Span::within(32, 34, gate(NODE_LOCAL_CRI_SOCKET, Stage::Alpha, false, false)),
+    Span::within(34, 36, gate(NODE_LOCAL_CRI_SOCKET, Stage::Beta, true, false)),
+    Span::within(36, 37, gate(NODE_LOCAL_CRI_SOCKET, Stage::Ga, true, false)),
 ];
 
 const DUAL_STACK: Column<DualStack> = Column(&[

@@ -14,7 +14,7 @@ pub enum EnvFlag {
     NetworkPluginWithDocker,
     /// `container-runtime=remote`; not with Docker.
     ContainerRuntimeRemote,
-    /// `container-runtime-endpoint` with the socket as configured; not with Docker.
+    /// `container-runtime-endpoint` with the socket as configured; not with Docker, nor where `instance-config.yaml` has it.
     ContainerRuntimeEndpoint,
     /// `hostname-override`, where the node is not called as the host is.
     HostnameOverride,
@@ -109,7 +109,8 @@ pub struct Kubelet {
     pub cgroup_driver: CgroupDriver,
     /// Whether `resolvConf` of systemd-resolved is set in the configuration, where that runs.
     pub resolv_conf_in_config: bool,
-    /// Whether `instance-config.yaml` is written.
+    /// Whether `instance-config.yaml` is written, unless a gate says otherwise. Where it is not, an annotation of the Node
+    /// tells the runtime's socket.
     pub instance_config: bool,
     /// Name of the ConfigMap.
     pub config_map: ConfigMapName,
@@ -122,9 +123,15 @@ pub struct Kubelet {
 }
 
 impl Kubelet {
-    /// The name of the ConfigMap (and, after `kubeadm:`, of its Role) for a cluster of `version`.
-    pub fn config_map_name(&self, version: &crate::Version) -> String {
-        match self.config_map {
+    /// The name of the ConfigMap (and, after `kubeadm:`, of its Role) for a cluster of `version`. `gate` is the one of
+    /// unversioned names, where the cluster sets it and the release has it.
+    pub fn config_map_name(&self, version: &crate::Version, gate: Option<bool>) -> String {
+        let name = match gate {
+            Some(true) => ConfigMapName::Plain,
+            Some(false) => ConfigMapName::Versioned,
+            None => self.config_map,
+        };
+        match name {
             ConfigMapName::Versioned => format!("kubelet-config-{}", version.major_minor()),
             ConfigMapName::Plain => "kubelet-config".to_owned(),
         }
@@ -153,7 +160,7 @@ const ENV_FLAGS: &[Span<EnvFlag>] = &[
     Span::until(12, EnvFlag::CniDirectoriesWithDocker), // gone in v1.12
     Span::until(24, EnvFlag::NetworkPluginWithDocker),
     Span::until(26, EnvFlag::ContainerRuntimeRemote), // last written by v1.25
-    Span::until(34, EnvFlag::ContainerRuntimeEndpoint), // last written by v1.33
+    Span::until(37, EnvFlag::ContainerRuntimeEndpoint), // by default last written by v1.33
     Span::always(EnvFlag::HostnameOverride),
     Span::within(13, 21, EnvFlag::PauseImageWithDocker), // new in v1.13
     Span::within(21, 35, EnvFlag::PauseImage),           // new in v1.21, gone in v1.35

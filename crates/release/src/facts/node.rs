@@ -1,6 +1,6 @@
 //! What marks the Node object of a control-plane node.
 
-use crate::column::{Column, Span};
+use crate::column::Span;
 use crate::listing::Facts;
 
 /// Facts of a control-plane node.
@@ -10,17 +10,11 @@ pub struct NodeFacts {
     pub labels: Vec<&'static str>,
     /// Keys of the default taints, all of effect NoSchedule and without value.
     pub taints: Vec<&'static str>,
-    /// Whether the runtime socket is noted on the Node (`kubeadm.alpha.kubernetes.io/cri-socket`).
-    pub cri_socket_annotation: bool,
 }
 
 impl NodeFacts {
     pub(crate) fn at(minor: u32) -> Self {
-        Self {
-            labels: Span::at(LABELS, minor),
-            taints: Span::at(TAINTS, minor),
-            cri_socket_annotation: CRI_SOCKET_ANNOTATION.at(minor),
-        }
+        Self { labels: Span::at(LABELS, minor), taints: Span::at(TAINTS, minor) }
     }
 }
 
@@ -36,8 +30,3 @@ const TAINTS: &[Span<&str>] = &[
     Span::until(25, "node-role.kubernetes.io/master"), // KEP-2067
     Span::since(24, "node-role.kubernetes.io/control-plane"), // KEP-2067
 ];
-
-const CRI_SOCKET_ANNOTATION: Column<bool> = Column(&[
-    (0, true),   // app/phases/patchnode/patchnode.go, v1.13
-    (34, false), // gate NodeLocalCRISocket on by default, v1.34; no gate since v1.37
-]);

@@ -115,7 +115,7 @@ fn own_server(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Option<String
 fn bootstrap(joined: &Joined, own_server: Option<&str>) -> Zeroizing<String> {
     let Discovered { cluster, user } = &joined.discovered;
     let mut cluster = cluster.clone();
-    if let Some(server) = own_server.filter(|_| joined.node.release.certificates.kubelet_local) {
+    if let Some(server) = own_server.filter(|_| joined.node.kubelet_local()) {
         server.clone_into(&mut cluster.server);
     }
     Discovered { cluster, user: user.clone() }.kubeconfig(&joined.node.cluster.cluster_name)

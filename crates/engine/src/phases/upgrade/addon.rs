@@ -2,6 +2,7 @@
 //! does not know it. cmd/kubeadm/app/cmd/phases/upgrade/addons.go, 1.37.
 
 use futures::future::BoxFuture;
+use kubeadm_release::facts::config_api::UPGRADE_ADDONS_FIRST;
 
 use crate::objects::KUBE_SYSTEM;
 use crate::phases::{PhaseError, addon};
@@ -51,7 +52,9 @@ async fn plan(which: AddOn, spec: &UpgradeSpec, view: View<'_>) -> Result<Vec<St
         steps.push(skipped("The addon is disabled."));
         return Ok(steps);
     }
-    if let Some(step) = others_first(spec, node, view).await? {
+    if !node.gate(UPGRADE_ADDONS_FIRST)
+        && let Some(step) = others_first(spec, node, view).await?
+    {
         steps.push(step);
         return Ok(steps);
     }

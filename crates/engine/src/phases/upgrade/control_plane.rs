@@ -312,7 +312,7 @@ fn renewals(
 /// What is the default of a configuration is not asked for: then the old certificate decides.
 fn settings(node: &InitSpec) -> Settings {
     let cluster = &node.cluster;
-    let algorithm = cluster.encryption_algorithm.parse().ok();
+    let algorithm = cluster.key_algorithm().parse().ok();
     let period = cluster.certificate_validity_period.map(|period| period.seconds());
     Settings {
         layout: node.layout.clone(),

@@ -22,7 +22,8 @@ pub struct KubeletServerError {
     pub source: KubeconfigError,
 }
 
-/// Plans the phase. A server that is neither the shared one nor this node's is the user's, and stays.
+/// Plans the phase, which has nothing to do where kubelets speak to the shared endpoint. A server that is neither that one
+/// nor this node's is the user's, and stays.
 pub fn plan<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
         if !spec.control_plane {
@@ -32,7 +33,8 @@ pub fn plan<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Result<V
         let (node, mut steps) = spec.node(view).await?;
         let done = "[upgrade/kubeconfig] The kubeconfig files for this node were successfully upgraded!";
         let path = node.layout.kubeconfig("kubelet.conf");
-        let Some(content) = view.files.read(&path)? else {
+        let content = if node.kubelet_local() { view.files.read(&path)? } else { None };
+        let Some(content) = content else {
             steps.push(Step::say(done));
             return Ok(steps);
         };

@@ -18,7 +18,7 @@ pub fn plan<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Result<V
     Box::pin(async move {
         let (node, mut steps) = spec.node(view).await?;
         let instance = instance(node, view)?;
-        if instance.is_none() && node.release.kubelet.instance_config {
+        if instance.is_none() && node.instance_config() {
             steps.push(Step::warn(format!(
                 "The kubelet instance configuration file {:?} was not found. Creating a new one with defaults. Please verify its contents!",
                 instance_config_file().display().to_string()
@@ -45,7 +45,7 @@ pub fn plan<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Result<V
 
 /// The node's own configuration, where it has one.
 fn instance(node: &InitSpec, view: View<'_>) -> Result<Option<Value>, FileError> {
-    if !node.release.kubelet.instance_config {
+    if !node.instance_config() {
         return Ok(None);
     }
     let path = instance_config_file();
