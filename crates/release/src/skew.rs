@@ -20,7 +20,8 @@ const KUBELET_SKEW: Column<u32> = Column(&[
 const EXTERNAL_ETCD_MINIMUM: Column<&str> = Column(&[
     (0, "3.2.17"),    // app/preflight/checks.go externalEtcdVersion check, v1.11
     (12, "3.2.18"),   // app/constants/constants.go MinExternalEtcdVersion, v1.12
-    (36, "3.5.24-0"), // app/constants/constants.go MinExternalEtcdVersion, v1.36 and v1.37
+    (28, "3.4.13-4"), // the same, v1.28.15
+    (31, "3.5.24-0"), // the same, v1.31.14 and later
 ]);
 
 /// Which versions a release goes together with.

@@ -242,6 +242,10 @@ fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
         Fact::DockerService if docker(spec) => one("Service-Docker", Kind::DockerService),
         // crictl is not needed: images and containers are asked for over CRI itself.
         Fact::DockerService | Fact::Crictl => Vec::new(),
+        Fact::BridgeNetfilter if facts.init.contains(&Fact::ForwardingByFamily) => network::families(spec)
+            .into_iter()
+            .map(|v6| switched_on(if v6 { BRIDGE_IPV6 } else { BRIDGE_IPV4 }))
+            .collect(),
         Fact::BridgeNetfilter => vec![switched_on(BRIDGE_IPV4)],
         Fact::Ipv4ForwardingAlways => vec![switched_on(network::IPV4_FORWARD)],
         Fact::Ipv6ForwardingWithAdvertise if spec.advertise_address.is_ipv6() => {

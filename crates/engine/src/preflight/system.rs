@@ -145,6 +145,10 @@ impl Findings {
         const DEPRECATED: &str = "cgroups v1 support is deprecated and will be removed in a future release. Please migrate to cgroups v2.";
         const SEE: &str =
             "For more information, see https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1";
+        if severity == Severity::Warning {
+            return self
+                .warning("cgroups v1 support is in maintenance mode, please migrate to cgroups v2".into());
+        }
         let accepted = spec.kubelet.value.get("failCgroupV1").and_then(Value::as_bool) == Some(false);
         if accepted {
             return self.warning(format!("{DEPRECATED} {SEE}"));

@@ -87,8 +87,8 @@ const LEAF_BASIC_CONSTRAINTS: Column<bool> = Column(&[
 ]);
 
 const RANDOM_AUTHORITY_SERIAL: Column<bool> = Column(&[
-    (0, false), // client-go util/cert NewSelfSignedCACert, v1.13
-    (36, true), // written by v1.36; the minors before are not exact yet
+    (0, false), // client-go util/cert NewSelfSignedCACert, v1.13 to v1.24
+    (25, true), // the same, v0.25
 ]);
 
 const DISTINCT_NAMES: Column<bool> = Column(&[
@@ -98,7 +98,7 @@ const DISTINCT_NAMES: Column<bool> = Column(&[
 
 const BACK_DATED_SECONDS: Column<Option<i64>> = Column(&[
     (0, None),       // app/util/pkiutil NewSignedCert, v1.13: NotBefore of the authority
-    (36, Some(300)), // constants CertificateBackdate, v1.36; the minors before are not exact yet
+    (25, Some(300)), // constants CertificateBackdate, v1.25; up to v1.30 leaves still begin with their authority
 ]);
 
 const ETCD_SERVER_ADVERTISED: Column<bool> = Column(&[

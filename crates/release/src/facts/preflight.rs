@@ -1,6 +1,6 @@
 //! What the machine is asked before anything is changed: the list of checks and their parameters.
 //!
-//! Between v1.13 and v1.36 a change whose release is not known yet stands at v1.36. The checks themselves are the engine's; names and texts belong to them. Ports of the components are in
+//! The checks themselves are the engine's; names and texts belong to them. Ports of the components are in
 //! [`super::control_plane`].
 
 use crate::column::{Column, Span};
@@ -177,7 +177,7 @@ impl Preflight {
     }
 }
 
-/// Source: app/preflight/checks.go RunInitNodeChecks and addCommonChecks, v1.11, v1.12, v1.13, v1.36 and v1.37.
+/// Source: app/preflight/checks.go RunInitNodeChecks and addCommonChecks, of the last patch of each minor since v1.11.
 const INIT: &[Span<Check>] = &[
     Span::always(Check::PrivilegedUser),
     Span::since(13, Check::NumCpu), // new in v1.13
@@ -191,9 +191,9 @@ const INIT: &[Span<Check>] = &[
     Span::always(Check::Cri),
     Span::since(35, Check::ContainerRuntimeVersion), // KEP-4033, seen in v1.35
     Span::until(24, Check::DockerService),
-    Span::until(36, Check::Crictl),
-    Span::until(36, Check::BridgeNetfilter),
-    Span::within(11, 36, Check::Ipv4ForwardingAlways),
+    Span::until(31, Check::Crictl),          // only wished for by v1.31
+    Span::until(30, Check::BridgeNetfilter), // gone in v1.30
+    Span::within(11, 27, Check::Ipv4ForwardingAlways), // by family since v1.27
     Span::always(Check::Swap),
     Span::always(Check::Programs),
     Span::always(Check::SystemVerification),
@@ -201,13 +201,13 @@ const INIT: &[Span<Check>] = &[
     Span::always(Check::KubeletVersion),
     Span::always(Check::KubeletService),
     Span::always(Check::KubeletPort),
-    Span::until(36, Check::IpvsModules),
-    Span::since(36, Check::ForwardingByFamily),
-    Span::since(36, Check::ExternalEtcdVersion), // before the local ports in v1.36 and v1.37
+    Span::until(16, Check::IpvsModules), // gone in v1.16
+    Span::since(27, Check::ForwardingByFamily),
+    Span::since(14, Check::ExternalEtcdVersion), // before the local ports since v1.14
     Span::always(Check::LocalEtcd),
     Span::always(Check::ExternalEtcdCertificates),
-    Span::until(36, Check::ExternalEtcdVersion),
-    Span::until(36, Check::Ipv6ForwardingWithAdvertise),
+    Span::until(14, Check::ExternalEtcdVersion),
+    Span::until(27, Check::Ipv6ForwardingWithAdvertise),
     Span::since(11, Check::ImagePull),
 ];
 
@@ -219,24 +219,28 @@ const fn should(name: &'static str) -> Program {
     Program { name, severity: Severity::Warning }
 }
 
-/// Source: app/preflight/checks.go addCommonChecks, v1.13 and v1.37.
+/// Source: app/preflight/checks.go addCommonChecks, later addExecChecks, of the last patch of each minor since v1.13.
 const PROGRAMS: &[Span<Program>] = &[
-    Span::until(36, must("ip")),
-    Span::until(36, must("iptables")),
-    Span::since(36, must("losetup")),
+    Span::within(31, 32, should("crictl")),
+    Span::within(18, 32, must("conntrack")),
+    Span::until(33, must("ip")),
+    Span::until(33, must("iptables")),
+    Span::since(33, must("losetup")),
     Span::always(must("mount")),
-    Span::until(36, must("nsenter")),
-    Span::until(36, should("ebtables")),
-    Span::until(36, should("ethtool")),
-    Span::until(36, should("socat")),
-    Span::until(36, should("tc")),
-    Span::until(36, should("touch")),
-    Span::since(36, must("cp")),
+    Span::until(33, must("nsenter")),
+    Span::until(28, should("ebtables")),
+    Span::within(29, 30, should("ebtables")), // v1.28.15 has what v1.29.6 lacks
+    Span::until(33, should("ethtool")),
+    Span::until(28, should("socat")),
+    Span::within(29, 30, should("socat")), // the same
+    Span::until(33, should("tc")),
+    Span::until(33, should("touch")),
+    Span::since(33, must("cp")),
 ];
 
 const SWAP: Column<Severity> = Column(&[
     (0, Severity::Error),    // app/preflight/checks.go SwapCheck, v1.13
-    (36, Severity::Warning), // the same, v1.36 and v1.37 (KEP-2400)
+    (23, Severity::Warning), // the same, v1.23 (KEP-2400)
 ]);
 
 const ETCD_PEER_PORT: Column<bool> = Column(&[
@@ -246,7 +250,7 @@ const ETCD_PEER_PORT: Column<bool> = Column(&[
 
 const KUBELET_SERVICE_NAME: Column<&str> = Column(&[
     (0, "Service-Kubelet"),  // app/preflight/checks.go ServiceCheck.Name, v1.13
-    (36, "Service-kubelet"), // the same, v1.36 and v1.37
+    (35, "Service-kubelet"), // the same, v1.35
 ]);
 
 const PORTS_AT_ADDRESS: Column<bool> = Column(&[
@@ -254,87 +258,135 @@ const PORTS_AT_ADDRESS: Column<bool> = Column(&[
     (37, true), // the same, v1.37
 ]);
 
+/// Kernels that the original makes an error of are warned of: none later than 2018's could run the oldest releases, and
+/// they do run.
 const KERNEL: Column<Kernel> = Column(&[
     // app/util/system/types_unix.go, v1.13
+    (0, Kernel { releases: &[r"3\.[1-9][0-9].*", r"4\..*"], ..KERNEL_2018 }),
+    // the same, v1.14
+    (14, Kernel { releases: &[r"3\.[1-9][0-9].*", r"4\..*", r"5\..*"], ..KERNEL_2018 }),
+    // the same, v1.16; system-validators v1.0.4 validators/types_unix.go, v1.17
+    (16, KERNEL_2018),
+    // system-validators v1.1.2 validators/types_unix.go: cgroups v2, v1.19
+    (19, Kernel { required_v2: Some(&[]), ..KERNEL_2018 }),
+    // the same, v1.4.0, v1.21
     (
-        0,
+        21,
         Kernel {
-            releases: &[r"3\.[1-9][0-9].*", r"4\..*"],
-            // The original makes this an error: no kernel later than 2018's could run these releases. They do run.
-            severity: Severity::Warning,
-            note: "",
-            required: &[
-                "NAMESPACES",
-                "NET_NS",
-                "PID_NS",
-                "IPC_NS",
-                "UTS_NS",
-                "CGROUPS",
-                "CGROUP_CPUACCT",
-                "CGROUP_DEVICE",
-                "CGROUP_FREEZER",
-                "CGROUP_SCHED",
-                "CPUSETS",
-                "MEMCG",
-                "INET",
-                "EXT4_FS",
-                "PROC_FS",
-                "NETFILTER_XT_TARGET_REDIRECT|IP_NF_TARGET_REDIRECT",
-                "NETFILTER_XT_MATCH_COMMENT",
-            ],
-            required_v1: &[],
-            required_v2: None,
-            optional: &["OVERLAY_FS|OVERLAYFS_FS", "AUFS_FS", "BLK_DEV_DM"],
-        },
-    ),
-    // system-validators v1.12.1 validators/types_unix.go, v1.36 and v1.37
-    (
-        36,
-        Kernel {
-            releases: &[
-                r"^5\.4.*$",
-                r"^5\.10.*$",
-                r"^5\.15.*$",
-                r"^([6-9]|[1-9][0-9]+)\.([0-9]+)\.([0-9]+).*$",
-            ],
-            severity: Severity::Warning,
-            note: "Supported LTS versions from the 5.x series are 5.4, 5.10 and 5.15. Any 6.x version is also \
-                   supported. For cgroups v2 support, the recommended version is 5.10 or newer",
-            required: &[
-                "NAMESPACES",
-                "NET_NS",
-                "PID_NS",
-                "IPC_NS",
-                "UTS_NS",
-                "CPUSETS",
-                "MEMCG",
-                "INET",
-                "EXT4_FS",
-                "PROC_FS",
-                "NETFILTER_XT_TARGET_REDIRECT|IP_NF_TARGET_REDIRECT",
-                "NETFILTER_XT_MATCH_COMMENT",
-                "FAIR_GROUP_SCHED",
-            ],
-            required_v1: &[
-                "CGROUPS",
-                "CGROUP_CPUACCT",
-                "CGROUP_DEVICE",
-                "CGROUP_FREEZER",
-                "CGROUP_PIDS",
-                "CGROUP_SCHED",
-            ],
-            required_v2: Some(&["CGROUPS", "CGROUP_BPF", "CGROUP_PIDS", "CGROUP_SCHED"]),
+            required_v1: &["CGROUP_PIDS", "FAIR_GROUP_SCHED"],
+            required_v2: Some(&["CGROUP_PIDS", "FAIR_GROUP_SCHED"]),
             optional: &[
                 "OVERLAY_FS|OVERLAYFS_FS",
                 "AUFS_FS",
                 "BLK_DEV_DM",
                 "CFS_BANDWIDTH",
+                "CGROUP_HUGETLB",
+            ],
+            ..KERNEL_2018
+        },
+    ),
+    // the same, v1.5.0, v1.22
+    (
+        22,
+        Kernel {
+            required_v1: &["CGROUP_PIDS", "FAIR_GROUP_SCHED"],
+            required_v2: Some(&["CGROUP_PIDS", "FAIR_GROUP_SCHED"]),
+            optional: &[
+                "OVERLAY_FS|OVERLAYFS_FS",
+                "AUFS_FS",
+                "BLK_DEV_DM",
+                "CFS_BANDWIDTH",
+                "CGROUP_HUGETLB",
                 "SECCOMP",
                 "SECCOMP_FILTER",
             ],
+            ..KERNEL_2018
         },
     ),
+    // the same, v1.9.2, v1.32
+    (
+        32,
+        Kernel {
+            releases: &[r"^4\.19.*$", r"^4\.[2-9][0-9].*$", r"^([5-9]|[1-9][0-9]+)\.([0-9]+)\.([0-9]+).*$"],
+            note: "Recommended LTS version from the 4.x series is 4.19. Any 5.x or 6.x versions are also supported. For \
+                   cgroups v2 support, the minimal version is 4.15 and the recommended version is 5.8+",
+            required_v1: &["CGROUPS"],
+            required_v2: Some(&["CGROUPS"]),
+            ..KERNEL_2025
+        },
+    ),
+    // the same, v1.10.2, v1.34
+    (34, Kernel { required_v1: &["CGROUPS"], required_v2: Some(&["CGROUPS"]), ..KERNEL_2025 }),
+    // the same, v1.12.1, v1.35
+    (35, KERNEL_2025),
 ]);
+
+const KERNEL_2018: Kernel = Kernel {
+    releases: &[r"^3\.[1-9][0-9].*$", r"^([4-9]|[1-9][0-9]+)\.([0-9]+)\.([0-9]+).*$"],
+    severity: Severity::Warning,
+    note: "",
+    required: &[
+        "NAMESPACES",
+        "NET_NS",
+        "PID_NS",
+        "IPC_NS",
+        "UTS_NS",
+        "CGROUPS",
+        "CGROUP_CPUACCT",
+        "CGROUP_DEVICE",
+        "CGROUP_FREEZER",
+        "CGROUP_SCHED",
+        "CPUSETS",
+        "MEMCG",
+        "INET",
+        "EXT4_FS",
+        "PROC_FS",
+        "NETFILTER_XT_TARGET_REDIRECT|IP_NF_TARGET_REDIRECT",
+        "NETFILTER_XT_MATCH_COMMENT",
+    ],
+    required_v1: &[],
+    required_v2: None,
+    optional: &["OVERLAY_FS|OVERLAYFS_FS", "AUFS_FS", "BLK_DEV_DM"],
+};
+
+const KERNEL_2025: Kernel = Kernel {
+    releases: &[r"^5\.4.*$", r"^5\.10.*$", r"^5\.15.*$", r"^([6-9]|[1-9][0-9]+)\.([0-9]+)\.([0-9]+).*$"],
+    severity: Severity::Warning,
+    note: "Supported LTS versions from the 5.x series are 5.4, 5.10 and 5.15. Any 6.x version is also \
+           supported. For cgroups v2 support, the recommended version is 5.10 or newer",
+    required: &[
+        "NAMESPACES",
+        "NET_NS",
+        "PID_NS",
+        "IPC_NS",
+        "UTS_NS",
+        "CPUSETS",
+        "MEMCG",
+        "INET",
+        "EXT4_FS",
+        "PROC_FS",
+        "NETFILTER_XT_TARGET_REDIRECT|IP_NF_TARGET_REDIRECT",
+        "NETFILTER_XT_MATCH_COMMENT",
+        "FAIR_GROUP_SCHED",
+    ],
+    required_v1: &[
+        "CGROUPS",
+        "CGROUP_CPUACCT",
+        "CGROUP_DEVICE",
+        "CGROUP_FREEZER",
+        "CGROUP_PIDS",
+        "CGROUP_SCHED",
+    ],
+    required_v2: Some(&["CGROUPS", "CGROUP_BPF", "CGROUP_PIDS", "CGROUP_SCHED"]),
+    optional: &[
+        "OVERLAY_FS|OVERLAYFS_FS",
+        "AUFS_FS",
+        "BLK_DEV_DM",
+        "CFS_BANDWIDTH",
+        "SECCOMP",
+        "SECCOMP_FILTER",
+    ],
+};
 
 const CGROUPS: Column<Cgroups> = Column(&[
     // app/util/system/types_unix.go, v1.13
@@ -348,18 +400,34 @@ const CGROUPS: Column<Cgroups> = Column(&[
             v1: None,
         },
     ),
-    // system-validators v1.12.1 validators/types_unix.go and cgroup_validator_linux.go, v1.36 and v1.37
+    // system-validators v1.1.2 validators/types_unix.go, v1.19
     (
-        36,
+        19,
         Cgroups {
-            v1_required: &["cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids"],
-            v1_optional: &["hugetlb", "blkio"],
-            v2_required: Some(&["cpu", "cpuset", "devices", "freezer", "memory", "pids"]),
-            v2_optional: &["hugetlb", "io"],
-            v1: Some(Severity::Error), // KEP-5573, kubelet v1.35 and newer
+            v1_required: &["cpu", "cpuacct", "cpuset", "devices", "freezer", "memory"],
+            v1_optional: &["hugetlb", "pids"],
+            v2_required: Some(&["cpu", "cpuset", "devices", "freezer", "memory"]),
+            v2_optional: &["hugetlb", "pids"],
+            v1: None,
         },
     ),
+    // the same, v1.2.0, v1.20
+    (20, Cgroups { v1_optional: &["hugetlb"], v2_optional: &["hugetlb"], v1: None, ..CGROUPS_2025 }),
+    // the same, v1.8.0, v1.24
+    (24, Cgroups { v1: None, ..CGROUPS_2025 }),
+    // the same and cgroup_validator_linux.go, v1.9.2, v1.32: v1 is in maintenance mode
+    (32, Cgroups { v1: Some(Severity::Warning), ..CGROUPS_2025 }),
+    // the same, v1.12.1, v1.35: KEP-5573
+    (35, CGROUPS_2025),
 ]);
+
+const CGROUPS_2025: Cgroups = Cgroups {
+    v1_required: &["cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids"],
+    v1_optional: &["hugetlb", "blkio"],
+    v2_required: Some(&["cpu", "cpuset", "devices", "freezer", "memory", "pids"]),
+    v2_optional: &["hugetlb", "io"],
+    v1: Some(Severity::Error),
+};
 
 const DOCKER: Column<Option<Docker>> = Column(&[
     // app/util/system/docker_validator.go, v1.11
@@ -378,6 +446,54 @@ const DOCKER: Column<Option<Docker>> = Column(&[
             versions: &[r"1\.1[1-3]\..*", r"17\.0[3,6,9]\..*", r"18\.06\..*"],
             latest_validated: "18.06",
             graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
+        }),
+    ),
+    // the same, v1.14 to v1.16
+    (
+        14,
+        Some(Docker {
+            versions: &[r"1\.1[1-3]\..*", r"17\.0[3,6,9]\..*", r"18\.0[6,9]\..*"],
+            latest_validated: "18.09",
+            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
+        }),
+    ),
+    // system-validators v1.0.4 validators/types_unix.go, v1.17
+    (
+        17,
+        Some(Docker {
+            versions: &[r"1\.1[1-3]\..*", r"17\.0[3,6,9]\..*", r"18\.0[6,9]\..*", r"19\.03\..*"],
+            latest_validated: "19.03",
+            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
+        }),
+    ),
+    // the same, v1.4.0, v1.21
+    (
+        21,
+        Some(Docker {
+            versions: &[
+                r"1\.1[1-3]\..*",
+                r"17\.0[3,6,9]\..*",
+                r"18\.0[6,9]\..*",
+                r"19\.03\..*",
+                r"20\.10\..*",
+            ],
+            latest_validated: "20.10",
+            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
+        }),
+    ),
+    // the same, v1.6.0, v1.23
+    (
+        23,
+        Some(Docker {
+            versions: &[
+                r"1\.1[1-3]\..*",
+                r"17\.0[3,6,9]\..*",
+                r"18\.0[6,9]\..*",
+                r"19\.03\..*",
+                r"20\.10\..*",
+            ],
+            latest_validated: "20.10",
+            graph_drivers: &["aufs", "btrfs", "overlay", "overlay2", "devicemapper", "zfs"],
         }),
     ),
     (24, None), // KEP-2221
