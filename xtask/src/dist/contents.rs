@@ -54,7 +54,7 @@ const fn needed(need: Need, deb: &'static str, rpm: &'static str) -> Needed {
 
 /// Kubernetes' own packages of kubeadm depended on kubelet, kubectl and cri-tools up to 1.29, on cri-tools up to 1.31
 /// and on nothing since (kubernetes/release, cmd/krel/templates/latest/metadata.yaml). The kubelet is what the drop-in
-/// is for. Preflight asks for `mount`, and `nsenter` or `losetup`, which Debian always has, and up to 1.35 for more
+/// is for. Preflight asks for `mount`, and `nsenter` or `losetup`, which Debian always has, and up to 1.32 for more
 /// (crates/release, facts/preflight.rs).
 pub(crate) const NEEDED: &[Needed] = &[
     Needed { least: Some("1.11.0"), ..needed(Need::Depends, "kubelet", "kubelet") },

@@ -1,6 +1,5 @@
 //! The list of `init`'s checks: which of them a release has, and in which order, is a fact of the release.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use kubeadm_config::address::parse_ip;
@@ -41,6 +40,7 @@ enum Kind {
     Cri,
     NoDockershim,
     DockerService,
+    DockerCgroupDriver,
     RuntimeConfig,
     SwitchedOn(&'static str),
     Swap,
@@ -93,6 +93,7 @@ impl Check {
             Kind::Cri => runtime::cri(view).await,
             Kind::NoDockershim => runtime::no_dockershim(spec),
             Kind::DockerService => machine::docker_service(view).await,
+            Kind::DockerCgroupDriver => runtime::docker_cgroup_driver(view).await,
             Kind::RuntimeConfig => runtime::runtime_config(view).await,
             Kind::SwitchedOn(path) => paths::switched_on(view, path),
             Kind::Swap => machine::swap(spec, view),
@@ -122,6 +123,7 @@ const JOIN: &[Fact] = &[
     Fact::Cri,
     Fact::ContainerRuntimeVersion,
     Fact::DockerService,
+    Fact::DockerCgroupDriver,
     Fact::BridgeNetfilter,
     Fact::Ipv4ForwardingAlways,
     Fact::Swap,
@@ -132,6 +134,7 @@ const JOIN: &[Fact] = &[
     Fact::KubeletService,
     Fact::KubeletPort,
     Fact::IpvsModules,
+    Fact::IpvsProxier,
 ];
 
 /// Facts of `init` that a joining control plane has to fulfil besides those that every joining node has to.
@@ -170,14 +173,12 @@ pub fn join(spec: &InitSpec, server: Option<&str>) -> Vec<Check> {
         .collect();
     if let Some(host) = server {
         checks.push(Check::new("HTTPProxy", Kind::Proxy(host.to_owned())));
-        let by_family = all.contains(&Fact::ForwardingByFamily);
-        match parse_ip(host) {
-            Some(IpAddr::V4(_)) if by_family => checks.push(switched_on(network::IPV4_FORWARD)),
-            Some(IpAddr::V6(_)) if by_family => checks.push(switched_on(network::IPV6_FORWARD)),
-            Some(IpAddr::V6(_)) => {
-                checks.extend([switched_on(BRIDGE_IPV6), switched_on(network::IPV6_FORWARD)]);
+        if let Some(ip) = parse_ip(host) {
+            let bridged = !all.contains(&Fact::ForwardingByFamily);
+            let by_family = !bridged || all.contains(&Fact::BridgeAndForwardingByFamily);
+            if by_family || ip.is_ipv6() {
+                checks.extend(forwarding(ip.is_ipv6(), bridged));
             }
-            _ => {}
         }
     }
     checks
@@ -240,22 +241,19 @@ fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
         Fact::Cri => one("CRI", Kind::Cri),
         Fact::ContainerRuntimeVersion => one("ContainerRuntimeVersion", Kind::RuntimeConfig),
         Fact::DockerService if docker(spec) => one("Service-Docker", Kind::DockerService),
+        Fact::DockerCgroupDriver if docker(spec) => one("IsDockerSystemdCheck", Kind::DockerCgroupDriver),
         // crictl is not needed: images and containers are asked for over CRI itself.
-        Fact::DockerService | Fact::Crictl => Vec::new(),
-        Fact::BridgeNetfilter if facts.init.contains(&Fact::ForwardingByFamily) => network::families(spec)
-            .into_iter()
-            .map(|v6| switched_on(if v6 { BRIDGE_IPV6 } else { BRIDGE_IPV4 }))
-            .collect(),
+        Fact::DockerService | Fact::DockerCgroupDriver | Fact::Crictl => Vec::new(),
         Fact::BridgeNetfilter => vec![switched_on(BRIDGE_IPV4)],
         Fact::Ipv4ForwardingAlways => vec![switched_on(network::IPV4_FORWARD)],
-        Fact::Ipv6ForwardingWithAdvertise if spec.advertise_address.is_ipv6() => {
-            vec![switched_on(BRIDGE_IPV6), switched_on(network::IPV6_FORWARD)]
-        }
+        Fact::Ipv6ForwardingWithAdvertise if spec.advertise_address.is_ipv6() => forwarding(true, true),
         Fact::Ipv6ForwardingWithAdvertise => Vec::new(),
-        Fact::ForwardingByFamily => network::families(spec)
-            .into_iter()
-            .map(|v6| switched_on(if v6 { network::IPV6_FORWARD } else { network::IPV4_FORWARD }))
-            .collect(),
+        Fact::BridgeAndForwardingByFamily => {
+            network::families(spec).into_iter().flat_map(|ipv6| forwarding(ipv6, true)).collect()
+        }
+        Fact::ForwardingByFamily => {
+            network::families(spec).into_iter().flat_map(|ipv6| forwarding(ipv6, false)).collect()
+        }
         Fact::Swap => one("Swap", Kind::Swap),
         Fact::Programs => facts
             .programs
@@ -267,10 +265,9 @@ fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
         Fact::KubeletVersion => one("KubeletVersion", Kind::KubeletVersion),
         Fact::KubeletService => one(facts.kubelet_service_name, Kind::KubeletService),
         Fact::KubeletPort => one(&format!("Port-{}", network::KUBELET_PORT), Kind::KubeletPort),
-        Fact::IpvsModules if spec.kube_proxy.value["mode"] == "ipvs" => {
-            one("RequiredIPVSKernelModulesAvailable", Kind::IpvsModules)
-        }
-        Fact::IpvsModules => Vec::new(),
+        Fact::IpvsModules | Fact::IpvsProxier if spec.kube_proxy.value["mode"] != "ipvs" => Vec::new(),
+        Fact::IpvsModules => one("RequiredIPVSKernelModulesAvailable", Kind::IpvsModules),
+        Fact::IpvsProxier => one("IPVSProxierCheck", Kind::IpvsModules),
         Fact::LocalEtcd => local_etcd(spec),
         Fact::ExternalEtcdCertificates => spec
             .cluster
@@ -304,6 +301,15 @@ fn local_etcd(spec: &InitSpec) -> Vec<Check> {
 /// Whether the runtime is Docker.
 pub(super) fn docker(spec: &InitSpec) -> bool {
     is_dockershim(&spec.init.node_registration.cri_socket)
+}
+
+/// The kernel switches of a family: forwarding, and before it, where `bridged`, that bridged packets are seen.
+fn forwarding(ipv6: bool, bridged: bool) -> Vec<Check> {
+    let (bridge, forward) = match ipv6 {
+        true => (BRIDGE_IPV6, network::IPV6_FORWARD),
+        false => (BRIDGE_IPV4, network::IPV4_FORWARD),
+    };
+    bridged.then_some(bridge).into_iter().chain([forward]).map(switched_on).collect()
 }
 
 /// A kernel switch whose file must begin with `1`.

@@ -53,17 +53,11 @@ pub(super) fn swap(spec: &InitSpec, view: View<'_>) -> Outcome {
     }
     let v2 = view.files.exists(Path::new("/sys/fs/cgroup/cgroup.controllers"));
     let allowed = spec.kubelet.value.get("failSwapOn").and_then(Value::as_bool) == Some(false);
-    let severity = spec.release.preflight.swap;
-    if severity == Severity::Warning && allowed && v2 {
+    let facts = spec.release.preflight.swap;
+    if facts.severity == Severity::Warning && allowed && v2 {
         return Outcome::good();
     }
-    let text = match severity {
-        Severity::Warning => {
-            "swap is supported for cgroup v2 only. The kubelet must be properly configured to use swap. Please refer to https://kubernetes.io/docs/concepts/architecture/nodes/#swap-memory, or disable swap on the node"
-        }
-        Severity::Error => "running with swap on is not supported. Please disable swap",
-    };
-    of_severity(severity, text.into())
+    of_severity(facts.severity, facts.text.into())
 }
 
 pub(super) const NO_INIT_SYSTEM: &str = "no supported init system detected, skipping checking for services";
@@ -101,7 +95,8 @@ pub(super) async fn docker_service(view: View<'_>) -> Outcome {
     outcome
 }
 
-/// k8s.io/kubernetes/pkg/util/ipvs: RequiredIPVSKernelModulesAvailableCheck, 1.13. Only a warning.
+/// k8s.io/kubernetes/pkg/util/ipvs: RequiredIPVSKernelModulesAvailableCheck, 1.13; pkg/proxy/ipvs: CanUseIPVSProxier, 1.15,
+/// an error there, which loads the modules first. Only a warning: what is not loaded may be loaded by kube-proxy.
 pub(super) fn ipvs_modules(view: View<'_>) -> Outcome {
     let release = view.system.uname().release;
     // A kernel without modules has neither file: what it can do is found by kube-proxy, which may take iptables.

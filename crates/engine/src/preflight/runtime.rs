@@ -1,7 +1,7 @@
 //! Checks of the container runtime.
 
 use super::Outcome;
-use crate::ports::{RuntimeError, View};
+use crate::ports::{CgroupDriver, RuntimeError, View};
 use crate::spec::InitSpec;
 
 /// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeCheck.
@@ -30,6 +30,17 @@ pub(super) async fn runtime_config(view: View<'_>) -> Outcome {
         ),
         Err(error @ RuntimeError::Unreachable { .. }) => Outcome::error(error.to_string()),
         Err(error) => Outcome::error(format!("could not check if the runtime config is available: {error}")),
+    }
+}
+
+/// cmd/kubeadm/app/preflight/checks_linux.go: IsDockerSystemdCheck, 1.14 to 1.21.
+pub(super) async fn docker_cgroup_driver(view: View<'_>) -> Outcome {
+    match view.runtime.cgroup_driver().await {
+        Ok(CgroupDriver::Systemd) => Outcome::good(),
+        Ok(CgroupDriver::Cgroupfs) => Outcome::warning(
+            "detected \"cgroupfs\" as the Docker cgroup driver. The recommended driver is \"systemd\". Please follow the guide at https://kubernetes.io/docs/setup/cri/",
+        ),
+        Err(error) => Outcome::error(error.to_string()),
     }
 }
 

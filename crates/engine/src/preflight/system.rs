@@ -20,6 +20,8 @@ use crate::spec::InitSpec;
 const HEADING: &str =
     "[preflight] The system verification failed. Printing the output from the verification:";
 
+const MAINTENANCE: &str = "cgroups v1 support is in maintenance mode, please migrate to cgroups v2";
+
 /// Verifies the machine.
 pub(super) async fn verify(spec: &InitSpec, view: View<'_>) -> Outcome {
     let facts = &spec.release.preflight;
@@ -32,11 +34,13 @@ pub(super) async fn verify(spec: &InitSpec, view: View<'_>) -> Outcome {
             "cannot get a cgroup mount point: cannot get a cgroupfs mount point from \"/proc/mounts\"".into(),
         ),
         Some(mount) => {
-            if let Some(severity) = facts.cgroups.v1.filter(|_| !mount.v2) {
-                match installed(view.system).await {
+            match facts.cgroups.v1.filter(|_| !mount.v2) {
+                None => {}
+                Some(Severity::Warning) => findings.warning(MAINTENANCE.into()),
+                Some(Severity::Error) => match installed(view.system).await {
                     Err(error) => findings.error(format!("couldn't get kubelet version: {error}")),
-                    Ok(version) => findings.cgroups_v1(severity, spec, &version),
-                }
+                    Ok(version) => findings.deprecated_cgroups(spec, &version),
+                },
             }
             findings.cgroups(&facts.cgroups, mount, spec, view);
         }
@@ -141,14 +145,10 @@ impl Findings {
     }
 
     /// Upstream's error stays one although the user has configured the kubelet for cgroups v1, as it demands.
-    fn cgroups_v1(&mut self, severity: Severity, spec: &InitSpec, kubelet: &Version) {
+    fn deprecated_cgroups(&mut self, spec: &InitSpec, kubelet: &Version) {
         const DEPRECATED: &str = "cgroups v1 support is deprecated and will be removed in a future release. Please migrate to cgroups v2.";
         const SEE: &str =
             "For more information, see https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1";
-        if severity == Severity::Warning {
-            return self
-                .warning("cgroups v1 support is in maintenance mode, please migrate to cgroups v2".into());
-        }
         let accepted = spec.kubelet.value.get("failCgroupV1").and_then(Value::as_bool) == Some(false);
         if accepted {
             return self.warning(format!("{DEPRECATED} {SEE}"));
@@ -156,7 +156,7 @@ impl Findings {
         let text = format!(
             "{DEPRECATED} To explicitly enable cgroups v1 support for kubelet v1.35 or newer, you must set the kubelet configuration option 'FailCgroupV1' to 'false'. {SEE}"
         );
-        if skew::kubelet_refuses_cgroups_v1(kubelet) { self.add(severity, text) } else { self.warning(text) }
+        if skew::kubelet_refuses_cgroups_v1(kubelet) { self.error(text) } else { self.warning(text) }
     }
 
     fn cgroups(&mut self, facts: &Cgroups, mount: &CgroupMount, spec: &InitSpec, view: View<'_>) {

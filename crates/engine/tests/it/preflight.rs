@@ -7,7 +7,7 @@ use futures::executor::block_on;
 use kubeadm_config::types::Arg;
 use kubeadm_engine::plan::Line;
 use kubeadm_engine::ports::{
-    DockerEngine, ListenError, RuntimeCondition, RuntimeError, RuntimeStatus, ServiceState,
+    CgroupDriver, DockerEngine, ListenError, RuntimeCondition, RuntimeError, RuntimeStatus, ServiceState,
 };
 use kubeadm_engine::preflight::{self, Check, Outcome, Report, checks};
 use kubeadm_engine::spec::{Ignored, InitSpec};
@@ -141,6 +141,94 @@ fn the_checks_of_a_release_are_upstreams_in_order() {
              HTTPProxyCIDR CRI {OLD_COMMON} Port-2379 DirAvailable--var-lib-etcd"
         ),
     );
+}
+
+#[test]
+fn the_checks_changed_minor_by_minor() {
+    let names = |version: &str| {
+        let mut spec = wish::init(version, "");
+        spec.cluster.networking.service_subnet = "fd00::/108,10.96.0.0/16".into();
+        spec.advertise_address = "2001:db8::1".parse().unwrap();
+        spec.init.node_registration.cri_socket = "/var/run/dockershim.sock".into();
+        spec.kube_proxy.value["mode"] = "ipvs".into();
+        let names: Vec<String> = checks::init(&spec).into_iter().map(|c| c.id).collect();
+        let first = names.iter().position(|name| name == "CRI").unwrap();
+        names[first..].join(" ").replace("FileExisting-", "+").replace("FileContent--proc-sys-net-", "=")
+    };
+    let etcd = "Port-2379 Port-2380 DirAvailable--var-lib-etcd";
+    let verified = "SystemVerification Hostname KubeletVersion Service-Kubelet Port-10250";
+    let (v4, v6) = ("=ipv4-ip_forward", "=ipv6-conf-default-forwarding");
+    let (bridge4, bridge6) = ("=bridge-bridge-nf-call-iptables", "=bridge-bridge-nf-call-ip6tables");
+    let docker = "CRI Service-Docker IsDockerSystemdCheck";
+    let programs = "+ip +iptables +mount +nsenter +ebtables +ethtool +socat +tc +touch";
+    for (version, ipvs) in [
+        ("v1.14.10", "RequiredIPVSKernelModulesAvailable "),
+        ("v1.15.12", "IPVSProxierCheck "),
+        ("v1.16.15", ""),
+    ] {
+        assert_eq!(
+            names(version),
+            format!("{docker} {bridge4} {v4} Swap {programs} {verified} {ipvs}{bridge6} {v6} {etcd}")
+        );
+    }
+    let programs = format!("+conntrack {programs}");
+    for (version, runtime) in [("v1.18.20", docker), ("v1.22.17", "CRI Service-Docker"), ("v1.26.15", "CRI")]
+    {
+        assert_eq!(
+            names(version),
+            format!("{runtime} {bridge4} {v4} Swap {programs} {verified} {bridge6} {v6} {etcd}")
+        );
+    }
+    assert_eq!(
+        names("v1.27.16"),
+        format!("CRI Swap {programs} {verified} {bridge4} {v4} {bridge6} {v6} {etcd}")
+    );
+    // The patch of v1.29 that is followed is older than that of v1.28.
+    assert_eq!(
+        names("v1.29.6"),
+        format!("CRI Swap {programs} {verified} {bridge4} {v4} {bridge6} {v6} {etcd}")
+    );
+    let programs = "+ip +iptables +mount +nsenter +ethtool +tc +touch";
+    assert_eq!(
+        names("v1.28.15"),
+        format!("CRI Swap +conntrack {programs} {verified} {bridge4} {v4} {bridge6} {v6} {etcd}")
+    );
+    assert_eq!(names("v1.30.14"), format!("CRI Swap +conntrack {programs} {verified} {v4} {v6} {etcd}"));
+    assert_eq!(
+        names("v1.31.14"),
+        format!("CRI Swap +crictl +conntrack {programs} {verified} {v4} {v6} {etcd}")
+    );
+    assert_eq!(names("v1.32.13"), format!("CRI Swap {programs} {verified} {v4} {v6} {etcd}"));
+    let programs = "+losetup +mount +cp";
+    assert_eq!(names("v1.34.4"), format!("CRI Swap {programs} {verified} {v4} {v6} {etcd}"));
+    let verified = verified.replace("-Kubelet", "-kubelet");
+    assert_eq!(
+        names("v1.35.4"),
+        format!("CRI ContainerRuntimeVersion Swap {programs} {verified} {v4} {v6} {etcd}")
+    );
+}
+
+#[test]
+fn joining_nodes_look_at_the_family_of_the_server() {
+    let names = |version: &str, server: &str| {
+        let checks = checks::join(&wish::init(version, ""), Some(server));
+        let after = checks.iter().position(|c| c.id == "HTTPProxy").unwrap() + 1;
+        checks[after..].iter().map(|c| c.id.clone()).collect::<Vec<_>>()
+    };
+    let (v4, v6) = (
+        "FileContent--proc-sys-net-ipv4-ip_forward",
+        "FileContent--proc-sys-net-ipv6-conf-default-forwarding",
+    );
+    let bridge4 = "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables";
+    let bridge6 = "FileContent--proc-sys-net-bridge-bridge-nf-call-ip6tables";
+    for (version, of_v4, of_v6) in [
+        ("v1.26.15", &[][..], &[bridge6, v6][..]),
+        ("v1.28.15", &[bridge4, v4], &[bridge6, v6]),
+        ("v1.30.14", &[v4], &[v6]),
+    ] {
+        assert_eq!(names(version, "192.0.2.10"), of_v4, "{version}");
+        assert_eq!(names(version, "2001:db8::1"), of_v6, "{version}");
+    }
 }
 
 #[test]
@@ -278,6 +366,12 @@ fn swap_is_an_error_of_old() {
     spec.kubelet.value["failSwapOn"] = false.into();
     good(&check(&new, &spec, "Swap"));
 
+    for (version, text) in [
+        ("v1.23.17", "swap is enabled; production deployments should disable swap"),
+        ("v1.29.6", "swap is supported for cgroup v2 only; the NodeSwap feature gate"),
+    ] {
+        assert!(check(&new, &wish::init(version, ""), "Swap").warnings[0].starts_with(text), "{version}");
+    }
     let old = host(OLD);
     old.files.put("/proc/swaps", swaps, 0o444);
     let text = "running with swap on is not supported. Please disable swap";
@@ -488,6 +582,23 @@ fn docker_of_old() {
         "could not connect to the container runtime at \"unix:///run/memory.sock\": connection refused";
     wrong(&check(&host, &spec, "SystemVerification"), &format!("failed to get docker info: {text}"));
     wrong(&check(&host, &spec, "CRI"), text);
+}
+
+#[test]
+fn docker_should_have_systemd_manage_its_cgroups() {
+    let host = host("v1.20.15");
+    let mut spec = wish::init("v1.20.15", "");
+    spec.init.node_registration.cri_socket = "/var/run/dockershim.sock".into();
+    let driver = |answer| host.runtimes.runtime.set(|state| state.cgroup_driver = answer);
+    driver(Ok(CgroupDriver::Systemd));
+    good(&check(&host, &spec, "IsDockerSystemdCheck"));
+    driver(Ok(CgroupDriver::Cgroupfs));
+    doubtful(
+        &check(&host, &spec, "IsDockerSystemdCheck"),
+        "detected \"cgroupfs\" as the Docker cgroup driver. The recommended driver is \"systemd\". Please follow the guide at https://kubernetes.io/docs/setup/cri/",
+    );
+    driver(Err(MemoryRuntime::unreachable()));
+    assert_eq!(check(&host, &spec, "IsDockerSystemdCheck").errors.len(), 1);
 }
 
 #[test]

@@ -357,13 +357,13 @@ const PROXY_CONFIG_ROLE: Column<bool> = Column(&[
 ]);
 
 const PROXY_DEFAULT_MODE: Column<&str> = Column(&[
-    (0, ""),          // v1.13, v1.36
+    (0, ""),          // v1.13; app/componentconfigs/kubeproxy.go, v1.18 to v1.36
     (37, "iptables"), // app/componentconfigs/kubeproxy.go, v1.37
 ]);
 
 const PROXY_ENV: Column<bool> = Column(&[
     (0, false), // app/phases/addons/proxy/proxy.go, v1.13
-    (36, true), // app/phases/addons/proxy/proxy.go createKubeProxyAddon, v1.36 and v1.37
+    (17, true), // app/phases/addons/proxy/proxy.go createKubeProxyAddon, v1.17; not in v1.16
 ]);
 
 #[cfg(test)]

@@ -202,8 +202,6 @@ pub struct PodFrame {
     pub timing: ProbeTiming,
     /// Order of arguments.
     pub arguments: ArgumentOrder,
-    /// Whether environment variables are sorted by name.
-    pub sorted_env: bool,
 }
 
 /// A directory of the host that holds certificate authorities and is mounted where it exists.
@@ -278,7 +276,6 @@ impl ControlPlane {
                 probe_port: PROBE_PORT.at(minor),
                 timing: PROBE_TIMING.at(minor),
                 arguments: ARGUMENTS.at(minor),
-                sorted_env: SORTED_ENV.at(minor),
             },
             apiserver: Component {
                 flags: Span::at(APISERVER_FLAGS, minor),
@@ -366,11 +363,6 @@ pub(super) const ARGUMENTS: Column<ArgumentOrder> = Column(&[
     (0, ArgumentOrder::OverridesFirst), // app/util/arguments.go BuildArgumentListFromMap, v1.13
     (14, ArgumentOrder::Sorted),        // written by v1.14
     (32, ArgumentOrder::DefaultsFirst), // app/util/arguments.go ArgumentsToCommand, seen in v1.32
-]);
-
-const SORTED_ENV: Column<bool> = Column(&[
-    (0, false), // app/phases/controlplane/manifests.go getProxyEnvVars, v1.13
-    (36, true), // app/util/env.go MergeKubeadmEnvVars, v1.36 and v1.37
 ]);
 
 // --- kube-apiserver -------------------------------------------------------------------------------------------
@@ -549,6 +541,7 @@ const AUDIT_API: Column<Option<&str>> = Column(&[
 
 const FLEXVOLUME: Column<Flexvolume> = Column(&[
     (0, Flexvolume::IfPresent), // app/phases/controlplane/volumes.go flexvolumeDirVolumePath, v1.13
-    (14, Flexvolume::Always),   // written by v1.14
-    (36, Flexvolume::Never),    // not written by v1.36
+    // recorded so of v1.14, on a host with the directory; app/phases/controlplane/volumes.go asks for none from v1.17 on
+    (14, Flexvolume::Always),
+    (36, Flexvolume::Never), // not written by v1.36
 ]);

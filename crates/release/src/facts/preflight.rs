@@ -33,6 +33,8 @@ pub enum Check {
     ContainerRuntimeVersion,
     /// `Service-Docker`, with Docker.
     DockerService,
+    /// `IsDockerSystemdCheck`, with Docker.
+    DockerCgroupDriver,
     /// `FileExisting-crictl`.
     Crictl,
     /// `FileContent--proc-sys-net-bridge-bridge-nf-call-iptables` (and `ip6tables` with an IPv6 address).
@@ -55,6 +57,10 @@ pub enum Check {
     KubeletPort,
     /// `RequiredIPVSKernelModulesAvailable`, in IPVS mode.
     IpvsModules,
+    /// `IPVSProxierCheck`, in IPVS mode: the same by another name.
+    IpvsProxier,
+    /// `FileContent-…` of bridged packets and forwarding, for each family in use.
+    BridgeAndForwardingByFamily,
     /// `FileContent-…` of forwarding, for each family in use.
     ForwardingByFamily,
     /// `FileContent--proc-sys-net-ipv6-conf-default-forwarding`, with an IPv6 advertise address.
@@ -76,6 +82,15 @@ pub enum Severity {
     Error,
     /// It is only told.
     Warning,
+}
+
+/// What active swap means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
+pub struct Swap {
+    /// Whether it stops.
+    pub severity: Severity,
+    /// What is said of it.
+    pub text: &'static str,
 }
 
 /// A program that must be found in `$PATH`.
@@ -140,7 +155,7 @@ pub struct Preflight {
     /// Programs that must be found.
     pub programs: Vec<Program>,
     /// What active swap means.
-    pub swap: Severity,
+    pub swap: Swap,
     /// Smallest number of processors.
     pub cpus: usize,
     /// Smallest memory in MiB.
@@ -191,9 +206,10 @@ const INIT: &[Span<Check>] = &[
     Span::always(Check::Cri),
     Span::since(35, Check::ContainerRuntimeVersion), // KEP-4033, seen in v1.35
     Span::until(24, Check::DockerService),
+    Span::within(14, 22, Check::DockerCgroupDriver),
     Span::until(31, Check::Crictl),          // only wished for by v1.31
-    Span::until(30, Check::BridgeNetfilter), // gone in v1.30
-    Span::within(11, 27, Check::Ipv4ForwardingAlways), // by family since v1.27
+    Span::until(27, Check::BridgeNetfilter), // by family since v1.27
+    Span::within(11, 27, Check::Ipv4ForwardingAlways), // the same
     Span::always(Check::Swap),
     Span::always(Check::Programs),
     Span::always(Check::SystemVerification),
@@ -201,13 +217,16 @@ const INIT: &[Span<Check>] = &[
     Span::always(Check::KubeletVersion),
     Span::always(Check::KubeletService),
     Span::always(Check::KubeletPort),
-    Span::until(16, Check::IpvsModules), // gone in v1.16
-    Span::since(27, Check::ForwardingByFamily),
-    Span::since(14, Check::ExternalEtcdVersion), // before the local ports since v1.14
+    Span::until(15, Check::IpvsModules),
+    Span::within(15, 16, Check::IpvsProxier), // gone in v1.16
+    Span::within(14, 27, Check::Ipv6ForwardingWithAdvertise),
+    Span::within(27, 30, Check::BridgeAndForwardingByFamily), // checks_linux.go addIPv4Checks and addIPv6Checks
+    Span::since(30, Check::ForwardingByFamily),               // the same
+    Span::since(14, Check::ExternalEtcdVersion),              // before the local ports since v1.14
     Span::always(Check::LocalEtcd),
     Span::always(Check::ExternalEtcdCertificates),
     Span::until(14, Check::ExternalEtcdVersion),
-    Span::until(27, Check::Ipv6ForwardingWithAdvertise),
+    Span::until(14, Check::Ipv6ForwardingWithAdvertise),
     Span::since(11, Check::ImagePull),
 ];
 
@@ -238,9 +257,39 @@ const PROGRAMS: &[Span<Program>] = &[
     Span::since(33, must("cp")),
 ];
 
-const SWAP: Column<Severity> = Column(&[
-    (0, Severity::Error),    // app/preflight/checks.go SwapCheck, v1.13
-    (23, Severity::Warning), // the same, v1.23 (KEP-2400)
+const SWAP: Column<Swap> = Column(&[
+    // app/preflight/checks.go SwapCheck, v1.13
+    (
+        0,
+        Swap {
+            severity: Severity::Error,
+            text: "running with swap on is not supported. Please disable swap",
+        },
+    ),
+    // the same, v1.23 (KEP-2400)
+    (
+        23,
+        Swap {
+            severity: Severity::Warning,
+            text: "swap is enabled; production deployments should disable swap unless testing the NodeSwap feature gate of the kubelet",
+        },
+    ),
+    // the same, v1.29
+    (
+        29,
+        Swap {
+            severity: Severity::Warning,
+            text: "swap is supported for cgroup v2 only; the NodeSwap feature gate of the kubelet is beta but disabled by default",
+        },
+    ),
+    // the same, v1.31
+    (
+        31,
+        Swap {
+            severity: Severity::Warning,
+            text: "swap is supported for cgroup v2 only. The kubelet must be properly configured to use swap. Please refer to https://kubernetes.io/docs/concepts/architecture/nodes/#swap-memory, or disable swap on the node",
+        },
+    ),
 ]);
 
 const ETCD_PEER_PORT: Column<bool> = Column(&[

@@ -161,7 +161,7 @@ mod tests {
         let areas = [named(
             "pods",
             Fact::Group(vec![
-                named("sorted_env", Fact::Bool(true)),
+                named("seccomp", Fact::Bool(true)),
                 named("flags", Fact::List(vec![flag])),
                 named("naming", choice),
                 named("none_at_all", Fact::List(Vec::new())),
@@ -169,7 +169,7 @@ mod tests {
         )];
         let expected = "\
 pods:
-  sorted env: yes (whether it is so)
+  seccomp: yes (whether it is so)
   flags:
     bind: ::1
   naming: one name (3)
@@ -179,7 +179,7 @@ pods:
         assert_eq!(
             json_of(&areas),
             serde_json::json!({"pods": {
-                "sortedEnv": true,
+                "seccomp": true,
                 "flags": [{"name": "bind", "value": "::1"}],
                 "naming": {"Plain": 3},
                 "noneAtAll": [],

@@ -25,6 +25,42 @@ fn kernels_are_judged_by_the_release() {
 }
 
 #[test]
+fn kernels_are_judged_minor_by_minor() {
+    let host = MemoryHost::default();
+    let judged = |version: &str, kernel: &str| {
+        host.machine.set(|state| state.uname.release = kernel.into());
+        host.files.put(format!("/boot/config-{kernel}"), kernel_config(&[]), 0o644);
+        check(&host, &wish::init(version, ""), SYSTEM)
+    };
+    for (version, kernel) in
+        [("v1.19.16", "4.4.0"), ("v1.31.14", "4.18.0"), ("v1.33.13", "4.19.0"), ("v1.34.4", "6.18.5")]
+    {
+        good(&judged(version, kernel));
+    }
+    doubtful(&judged("v1.19.16", "3.2.0"), "unsupported kernel release: 3.2.0");
+    let outcome = judged("v1.33.13", "4.18.0");
+    assert!(
+        outcome.warnings[0].starts_with("kernel release 4.18.0 is unsupported. Recommended LTS"),
+        "{outcome:?}"
+    );
+    let outcome = judged("v1.34.4", "4.19.0");
+    assert!(
+        outcome.warnings[0].starts_with("kernel release 4.19.0 is unsupported. Supported LTS"),
+        "{outcome:?}"
+    );
+
+    let without = |version: &str, option: &str| {
+        host.machine.set(|state| state.uname.release = "6.1.0".into());
+        host.files.put("/boot/config-6.1.0", kernel_config(&[option]), 0o644);
+        check(&host, &wish::init(version, ""), SYSTEM)
+    };
+    wrong(&without("v1.31.14", "CGROUP_FREEZER"), "unexpected kernel config: CONFIG_CGROUP_FREEZER");
+    good(&without("v1.32.13", "CGROUP_FREEZER"));
+    good(&without("v1.20.15", "FAIR_GROUP_SCHED"));
+    wrong(&without("v1.21.14", "FAIR_GROUP_SCHED"), "unexpected kernel config: CONFIG_FAIR_GROUP_SCHED");
+}
+
+#[test]
 fn kernel_options_are_required() {
     let (host, spec) = (host(NEW), wish::init(NEW, ""));
     let path = "/boot/config-6.1.0";
@@ -102,6 +138,28 @@ fn control_groups_are_required() {
     wrong(
         &check(&host, &spec, SYSTEM),
         "cannot get a cgroup mount point: cannot get a cgroupfs mount point from \"/proc/mounts\"",
+    );
+}
+
+#[test]
+fn control_groups_are_required_minor_by_minor() {
+    let host = MemoryHost::default();
+    let verified = |version: &str| check(&host, &wish::init(version, ""), SYSTEM);
+    assert!(verified("v1.18.20").errors[0].contains("does not know cgroups v2"));
+    let controllers = |names: &str| host.files.put("/sys/fs/cgroup/cgroup.controllers", names, 0o444);
+    controllers("cpu cpuset memory hugetlb\n");
+    doubtful(&verified("v1.19.16"), "missing optional cgroups: pids");
+    wrong(&verified("v1.20.15"), "missing required cgroups: pids");
+    controllers("cpu cpuset memory hugetlb pids\n");
+    good(&verified("v1.23.17"));
+    doubtful(&verified("v1.24.17"), "missing optional cgroups: io");
+
+    let old = MemoryHost::of_old();
+    let verified = |version: &str| check(&old, &wish::init(version, ""), SYSTEM);
+    good(&verified("v1.31.14"));
+    doubtful(
+        &verified("v1.33.13"),
+        "cgroups v1 support is in maintenance mode, please migrate to cgroups v2",
     );
 }
 
