@@ -478,6 +478,10 @@ const CGROUPS_2025: Cgroups = Cgroups {
     v1: Some(Severity::Error),
 };
 
+const WITH_ZFS: &[&str] = &["aufs", "overlay", "overlay2", "devicemapper", "zfs"];
+const UP_TO_20_10: &[&str] =
+    &[r"1\.1[1-3]\..*", r"17\.0[3,6,9]\..*", r"18\.0[6,9]\..*", r"19\.03\..*", r"20\.10\..*"];
+
 const DOCKER: Column<Option<Docker>> = Column(&[
     // app/util/system/docker_validator.go, v1.11
     (
@@ -494,7 +498,7 @@ const DOCKER: Column<Option<Docker>> = Column(&[
         Some(Docker {
             versions: &[r"1\.1[1-3]\..*", r"17\.0[3,6,9]\..*", r"18\.06\..*"],
             latest_validated: "18.06",
-            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
+            graph_drivers: WITH_ZFS,
         }),
     ),
     // the same, v1.14 to v1.16
@@ -503,7 +507,7 @@ const DOCKER: Column<Option<Docker>> = Column(&[
         Some(Docker {
             versions: &[r"1\.1[1-3]\..*", r"17\.0[3,6,9]\..*", r"18\.0[6,9]\..*"],
             latest_validated: "18.09",
-            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
+            graph_drivers: WITH_ZFS,
         }),
     ),
     // system-validators v1.0.4 validators/types_unix.go, v1.17
@@ -512,35 +516,16 @@ const DOCKER: Column<Option<Docker>> = Column(&[
         Some(Docker {
             versions: &[r"1\.1[1-3]\..*", r"17\.0[3,6,9]\..*", r"18\.0[6,9]\..*", r"19\.03\..*"],
             latest_validated: "19.03",
-            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
+            graph_drivers: WITH_ZFS,
         }),
     ),
     // the same, v1.4.0, v1.21
-    (
-        21,
-        Some(Docker {
-            versions: &[
-                r"1\.1[1-3]\..*",
-                r"17\.0[3,6,9]\..*",
-                r"18\.0[6,9]\..*",
-                r"19\.03\..*",
-                r"20\.10\..*",
-            ],
-            latest_validated: "20.10",
-            graph_drivers: &["aufs", "overlay", "overlay2", "devicemapper", "zfs"],
-        }),
-    ),
+    (21, Some(Docker { versions: UP_TO_20_10, latest_validated: "20.10", graph_drivers: WITH_ZFS })),
     // the same, v1.6.0, v1.23
     (
         23,
         Some(Docker {
-            versions: &[
-                r"1\.1[1-3]\..*",
-                r"17\.0[3,6,9]\..*",
-                r"18\.0[6,9]\..*",
-                r"19\.03\..*",
-                r"20\.10\..*",
-            ],
+            versions: UP_TO_20_10,
             latest_validated: "20.10",
             graph_drivers: &["aufs", "btrfs", "overlay", "overlay2", "devicemapper", "zfs"],
         }),
