@@ -230,6 +230,10 @@ impl WriteApi for MemoryCluster {
         let mut object = object.clone();
         object["metadata"]["uid"] = current["metadata"]["uid"].clone();
         object["metadata"]["resourceVersion"] = json!("2");
+        // The server's own field, where a test has placed it.
+        if let Some(generation) = current["metadata"].get("generation") {
+            object["metadata"]["generation"] = generation.clone();
+        }
         // An update is of what is wanted; what is the case stays.
         if let Some(status) = current.get("status") {
             object["status"] = status.clone();

@@ -7,6 +7,7 @@ pub mod outlook;
 pub mod policy;
 pub mod versions;
 pub mod walk;
+mod wellness;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -9,21 +9,16 @@ use std::fmt::Write as _;
 
 use kubeadm_release::{Version, skew};
 
-use super::UpgradeSpec;
 use super::policy::{self, Objections, Policy};
 use super::versions::{ByVersion, ClusterState, StateError};
-use crate::backoff::Backoff;
-use crate::objects::KUBE_SYSTEM;
+use super::{UpgradeSpec, wellness};
 use crate::phase::Selection;
 use crate::phases::PhaseError;
 use crate::phases::upgrade::APPLY;
 use crate::phases::upgrade::preflight::{QUESTION, pull};
 use crate::plan::{Action, Step};
-use crate::ports::{Effects, Selector, View};
-use crate::preflight::upgrade::{is_ready, nodes_ready};
-use crate::resource::PODS;
+use crate::ports::Effects;
 use crate::run::{self, Executor, RunError};
-use crate::static_pods::tag;
 
 /// The versions that an upgrade goes through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +231,7 @@ impl Walk {
             effects.output.say(&format!(
                 "[upgrade] Waiting until the cluster is well at {hop}. This can take up to {limit}"
             ));
-            settled(&spec, hop, executor.view()).await?;
+            wellness::settled(&spec, hop, executor.view()).await?;
             effects.output.say(&format!(
                 "[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{hop}\"."
             ));
@@ -270,70 +265,13 @@ impl Walk {
     }
 }
 
-const API_SERVER: &str = "kube-apiserver";
-/// Components whose images have the version of the cluster as their tag.
-const VERSIONED: [&str; 3] = [API_SERVER, "kube-controller-manager", "kube-scheduler"];
+pub(super) const API_SERVER: &str = "kube-apiserver";
 
 /// Nodes whose API servers are of an earlier version. One whose image does not tell its version is not counted.
 fn left_behind(state: &ClusterState, version: &Version) -> Vec<String> {
     let earlier = |text: &str| text.parse().is_ok_and(|v| skew::precedes(&v, version));
     let found = state.of(API_SERVER).into_iter().filter(|(text, _)| earlier(text));
     found.flat_map(|(_, nodes)| nodes).collect()
-}
-
-/// Waits until a node and its cluster are well at a version.
-async fn settled(spec: &UpgradeSpec, version: &Version, view: View<'_>) -> Result<(), WalkError> {
-    let limit = spec.timeouts.upgrade_manifests;
-    let mut tries = Backoff::start(view.clock);
-    loop {
-        let findings = unwell(spec, version, view).await;
-        if findings.is_empty() {
-            view.progress.progress("");
-            return Ok(());
-        }
-        if tries.waited() >= limit.to_std() {
-            view.progress.progress("");
-            return Err(WalkError::Unwell { version: version.clone(), waited: limit.to_string(), findings });
-        }
-        view.progress.progress(&format!("waiting: {}", findings.join("; ")));
-        tries.pause().await;
-    }
-}
-
-/// What is not well: control-plane nodes that are not Ready, and static pods of this node that the cluster does not see
-/// ready at the version. The next hop's own checks find the rest.
-async fn unwell(spec: &UpgradeSpec, version: &Version, view: View<'_>) -> Vec<String> {
-    // Known since the first phase of the hop.
-    let node = match spec.node(view).await {
-        Ok((node, _)) => node,
-        Err(error) => return vec![error.to_string()],
-    };
-    let mut findings = match spec.ignored.covers("ControlPlaneNodesReady") {
-        true => Vec::new(),
-        false => nodes_ready(node, view.api).await.errors,
-    };
-    let selector = Selector { labels: Some("tier=control-plane".into()), fields: None };
-    let pods = match view.api.list(PODS, KUBE_SYSTEM, &selector).await {
-        Ok(pods) => pods,
-        Err(error) => {
-            findings.push(format!("could not list the Pods of the control plane: {error}"));
-            return findings;
-        }
-    };
-    let wanted = version.image_tag();
-    for pod in pods.iter().filter(|pod| pod["spec"]["nodeName"] == *spec.node_name) {
-        let component = pod["metadata"]["labels"]["component"].as_str().unwrap_or_default();
-        let image = pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
-        let earlier = tag(image).filter(|tag| VERSIONED.contains(&component) && *tag != wanted);
-        let problem = match earlier {
-            Some(tag) => format!("is still of {tag}"),
-            None if !is_ready(pod) => "is not ready".to_owned(),
-            None => continue,
-        };
-        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        findings.push(format!("Pod {KUBE_SYSTEM}/{name} {problem}"));
-    }
-    findings
 }
 
 /// What runs in a cluster, and the version that its configuration names.

@@ -2,7 +2,7 @@
 
 use futures::executor::block_on;
 use kubeadm_engine::phases::PhaseError;
-use kubeadm_engine::resource::{NODES, PODS};
+use kubeadm_engine::resource::{DEPLOYMENTS, NODES, PODS};
 use kubeadm_engine::run::{ActionError, Executor, RunError};
 use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_engine::upgrade::policy::Policy;
@@ -144,6 +144,47 @@ fn a_cluster_that_is_not_well_after_a_hop_is_waited_for_and_then_told() {
         "the cluster was upgraded to v1.37.2 and is not well after 5m0s: Pod kube-system/etcd-cp1 is not ready"
     );
     host.cluster.place(PODS, pod("True"));
+    walk(&host, &[], NEW).1.unwrap();
+}
+
+#[test]
+fn add_ons_have_to_roll_out_between_hops() {
+    let host = cluster(OLD, "");
+    let deployment = |observed: u32| {
+        let mut deployment = host.cluster.object(DEPLOYMENTS, "kube-system", "coredns").unwrap();
+        deployment["metadata"]["generation"] = json!(2);
+        deployment["status"] = json!({"observedGeneration": observed, "replicas": 2});
+        host.cluster.place(DEPLOYMENTS, deployment);
+    };
+    let pod = |image: &str, conditions: serde_json::Value| {
+        host.cluster.place(
+            PODS,
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {
+                    "name": "coredns-0", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"},
+                },
+                "spec": {"containers": [{"image": image}]},
+                "status": {"conditions": conditions},
+            }),
+        );
+    };
+    let ready = || json!([{"type": "Ready", "status": "True"}]);
+    let image = "registry.k8s.io/coredns/coredns:v1.14.6";
+    let unwell = || {
+        let outcome = walk(&host, &[], NEW).1;
+        let Err(WalkError::Unwell { findings, .. }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(findings, [format!("Deployment kube-system/coredns has no ready Pod of {image} yet")]);
+    };
+    pod(image, ready());
+    deployment(1);
+    unwell();
+    deployment(2);
+    pod("registry.k8s.io/coredns/coredns:v1.12.0", ready());
+    unwell();
+    pod(image, json!([{"type": "PodScheduled", "status": "True"}]));
+    unwell();
+    pod(image, ready());
     walk(&host, &[], NEW).1.unwrap();
 }
 
