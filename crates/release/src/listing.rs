@@ -202,7 +202,7 @@ impl Comparison {
                 flags.iter().flat_map(|(of, names)| names.iter().map(move |name| (*of, *name)))
             {
                 self.path = vec!["components", component, "flags", name];
-                self.known("A flag that the component knows", name, lost);
+                self.known("A flag that the component starts with", name, lost);
             }
         }
         for (lost, names) in [(true, feature_gates), (false, gates_again)] {

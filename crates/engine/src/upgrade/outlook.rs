@@ -2,14 +2,15 @@
 //! before anything is done.
 
 use kubeadm_config::features;
-use kubeadm_config::types::{Arg, ClusterConfiguration};
+use kubeadm_config::types::{Arg, LocalEtcd};
 use kubeadm_release::facts::config_api::UNVERSIONED_KUBELET_CONFIG_MAP;
-use kubeadm_release::facts::gone;
+use kubeadm_release::facts::gone::{self, Lost};
 use kubeadm_release::{Release, Version};
 
 use super::walk::{NoWalk, Walk};
 use super::{UpgradeError, UpgradeSpec};
 use crate::addons::corefile::{self, Verdict};
+use crate::manifests::Component;
 use crate::phases::upgrade::preflight::unknown_gates;
 use crate::phases::{PhaseError, addon};
 use crate::ports::View;
@@ -44,7 +45,7 @@ pub async fn look(walk: &Walk, spec: &UpgradeSpec, view: View<'_>) -> Result<Vec
                 if outlooks.is_empty() {
                     ahead.dns = addon::installed_corefile(node, view).await?;
                 }
-                arguments(&node.cluster, before, hop, &mut found);
+                arguments(node, spec.upgrade_etcd, before, hop, &mut found);
                 component_gates(node, before, hop, &mut found);
                 ahead.configuration(node, &mut found);
                 ahead.corefile(node, &mut found);
@@ -73,34 +74,46 @@ pub fn unblocked(walk: &Walk, outlooks: Vec<Outlook>) -> Result<(), NoWalk> {
 }
 
 /// Arguments of the user's own that a component does not know any more: it would not start.
-fn arguments(cluster: &ClusterConfiguration, before: &Version, hop: &Version, found: &mut Outlook) {
-    let etcd = cluster.etcd.local.as_ref().map(|local| &local.extra_args);
-    let all: [(&str, &str, Option<&Vec<Arg>>); 4] = [
-        ("kube-apiserver", "apiServer", Some(&cluster.api_server.component.extra_args)),
-        ("kube-controller-manager", "controllerManager", Some(&cluster.controller_manager.extra_args)),
-        ("kube-scheduler", "scheduler", Some(&cluster.scheduler.extra_args)),
-        ("etcd", "etcd.local", etcd),
+///
+/// Where etcd stays, its arguments stay good: where the user named its image or tag, and where it is not upgraded.
+fn arguments(node: &InitSpec, etcd_too: bool, before: &Version, hop: &Version, found: &mut Outlook) {
+    let cluster = &node.cluster;
+    let own_image = |local: &LocalEtcd| !(local.image.is_empty() && local.image_tag.is_empty());
+    let etcd = cluster.etcd.local.as_ref().filter(|local| etcd_too && !own_image(local));
+    let all: [(Component, &str, Option<&Vec<Arg>>); 4] = [
+        (Component::ApiServer, "apiServer", Some(&cluster.api_server.component.extra_args)),
+        (Component::ControllerManager, "controllerManager", Some(&cluster.controller_manager.extra_args)),
+        (Component::Scheduler, "scheduler", Some(&cluster.scheduler.extra_args)),
+        (Component::Etcd, "etcd.local", etcd.map(|local| &local.extra_args)),
     ];
     for (component, field, arguments) in all {
+        let place = format!("{field}.extraArgs in the ConfigMap kube-system/kubeadm-config");
         for argument in arguments.into_iter().flatten() {
-            if let Some(minor) = gone::flag(component, &argument.name, before, hop) {
-                found.blocks.push(format!(
-                    "{component} has no flag --{} from v1.{minor} on: remove it from {field}.extraArgs in the ConfigMap kube-system/kubeadm-config",
-                    argument.name
-                ));
+            if let Some(lost) = gone::flag(component.name(), &argument.name, before, hop) {
+                found.blocks.push(lost_flag(component.name(), &argument.name, lost, &place));
             }
-            if argument.name == "feature-gates" {
+            // etcd has gates of its own.
+            if argument.name == "feature-gates" && component != Component::Etcd {
                 let names = argument.value.split(',').filter_map(|pair| pair.split('=').next());
-                gates(
-                    names,
-                    &format!("{field}.extraArgs in the ConfigMap kube-system/kubeadm-config"),
-                    before,
-                    hop,
-                    found,
-                );
+                gates(names, &place, before, hop, found);
             }
         }
     }
+}
+
+fn lost_flag(component: &str, name: &str, lost: Lost, place: &str) -> String {
+    let Lost { minor, etcd, instead } = lost;
+    let what = match etcd {
+        // It may know the flag, and yet refuse it beside what kubeadm writes.
+        Some(etcd) => format!("etcd 3.{etcd}, which v1.{minor} brings, does not start with --{name}"),
+        None => format!("{component} has no flag --{name} from v1.{minor} on"),
+    };
+    let instead = match instead {
+        None => String::new(),
+        Some((other, 0)) => format!("; {other} does the same"),
+        Some((other, since)) => format!("; {other} does the same from v1.{since} on"),
+    };
+    format!("{what}: remove it from {place}{instead}")
 }
 
 /// Gates in the configurations of kubelet and kube-proxy.

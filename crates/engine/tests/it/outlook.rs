@@ -2,6 +2,7 @@
 
 use futures::executor::block_on;
 use kubeadm_engine::resource::CONFIG_MAPS;
+use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_engine::upgrade::outlook::{self, Outlook};
 use kubeadm_engine::upgrade::walk::{NoWalk, Walk};
 use kubeadm_release::Version;
@@ -48,6 +49,56 @@ fn arguments_and_gates_that_are_gone_block_the_hop_they_go_with() {
         panic!("not refused")
     };
     assert_eq!(objections[0].0, v(NEW));
+}
+
+#[test]
+fn arguments_that_a_later_etcd_does_not_start_with_block_the_hop_that_brings_it() {
+    let arguments = "[{name: quota-backend-bytes, value: \"1\"},
+      {name: experimental-corrupt-check-time, value: 1h},
+      {name: experimental-watch-progress-notify-interval, value: 9s},
+      {name: log-outputs, value: stderr}, {name: discovery-proxy, value: \"\"},
+      {name: feature-gates, value: \"GangScheduling=true\"}]";
+    let host = cluster("v1.33.13", &format!("etcd: {{local: {{extraArgs: {arguments}}}}}\n"));
+    let between = ["v1.34.4", "v1.35.4", OLD].map(v);
+    let walk = Walk::new(v("v1.33.13"), &between, v(NEW)).unwrap();
+    let found = outlooks(&host, &walk);
+    let place = "remove it from etcd.local.extraArgs in the ConfigMap kube-system/kubeadm-config";
+    let blocks: Vec<&[String]> = found.iter().map(|outlook| outlook.blocks.as_slice()).collect();
+    assert_eq!(
+        blocks,
+        [
+            &[format!(
+                "etcd 3.6, which v1.34 brings, does not start with --experimental-watch-progress-notify-interval: {place}; --watch-progress-notify-interval does the same from v1.34 on"
+            )][..],
+            &[],
+            &[],
+            &[
+                format!(
+                    "etcd 3.7, which v1.37 brings, does not start with --experimental-corrupt-check-time: {place}; --corrupt-check-time does the same from v1.34 on"
+                ),
+                format!("etcd 3.7, which v1.37 brings, does not start with --discovery-proxy: {place}"),
+            ][..],
+        ]
+    );
+    let Err(NoWalk::Objections { objections, .. }) = outlook::unblocked(&walk, found) else {
+        panic!("not refused")
+    };
+    assert_eq!(objections.iter().map(|(hop, _)| hop.clone()).collect::<Vec<_>>(), [v("v1.34.4"), v(NEW)]);
+}
+
+#[test]
+fn arguments_of_an_etcd_that_stays_block_nothing() {
+    let arguments = "extraArgs: [{name: experimental-corrupt-check-time, value: 1h}]";
+    let walk = Walk::new(v(OLD), &[], v(NEW)).unwrap();
+    let host = cluster(OLD, &format!("etcd: {{local: {{{arguments}}}}}\n"));
+    let upgrade = |upgrade_etcd| UpgradeSpec { upgrade_etcd, ..wish::upgrade(None) };
+    let blocks = |host: &MemoryHost, spec| {
+        block_on(outlook::look(&walk, &spec, host.view())).unwrap().remove(0).blocks
+    };
+    assert_eq!(blocks(&host, upgrade(true)).len(), 1);
+    assert_eq!(blocks(&host, upgrade(false)), [""; 0]);
+    let host = cluster(OLD, &format!("etcd: {{local: {{imageTag: 3.6.8-0, {arguments}}}}}\n"));
+    assert_eq!(blocks(&host, upgrade(true)), [""; 0]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::column::Column;
 use crate::listing::Facts;
+use crate::version::Version;
 
 /// How the name of an image is made from the name of its component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
@@ -72,6 +73,12 @@ impl Images {
             }
             CoreDnsPath::NestedInDefault | CoreDnsPath::Flat => repository.to_owned(),
         }
+    }
+
+    /// The first minor that runs etcd 3.`etcd` or a later one, where it runs what kubeadm has it run.
+    pub(crate) fn first_with_etcd(etcd: u32) -> Option<u32> {
+        let runs = |tag: &str| tag.parse().is_ok_and(|v: Version| (v.major, v.minor) >= (3, etcd));
+        ETCD.0.iter().find(|(_, tag)| runs(tag)).map(|(minor, _)| *minor)
     }
 
     pub(crate) fn at(minor: u32) -> Self {
@@ -191,6 +198,19 @@ mod tests {
     fn old_names_carry_the_architecture() {
         assert_eq!(Images::at(11).name("etcd", "arm64"), "etcd-arm64");
         assert_eq!(Images::at(12).name("etcd", "arm64"), "etcd");
+    }
+
+    #[test]
+    fn etcd_comes_with_a_minor() {
+        let first = [0, 14, 17, 22, 34, 37].map(Some);
+        assert_eq!([2, 3, 4, 5, 6, 7].map(Images::first_with_etcd), first);
+        assert_eq!(Images::first_with_etcd(8), None);
+        // Patches of a minor may bring another etcd: not another minor of it.
+        for &minor in crate::EXACT_MINORS {
+            let tag: Version = Images::at(minor).etcd.parse().unwrap();
+            assert!(Images::first_with_etcd(tag.minor).is_some_and(|first| first <= minor), "{minor}");
+            assert!(Images::first_with_etcd(tag.minor + 1).is_none_or(|first| first > minor), "{minor}");
+        }
     }
 
     #[test]
