@@ -62,6 +62,7 @@ pub(crate) const NEEDED: &[Needed] = &[
     needed(Need::Recommends, "kubectl", "kubectl"),
     needed(Need::Recommends, "iproute2", "iproute"),
     needed(Need::Recommends, "iptables", "iptables"),
+    needed(Need::Recommends, "conntrack", "conntrack-tools"),
     needed(Need::Recommends, "ethtool", "ethtool"),
     needed(Need::Recommends, "socat", "socat"),
     needed(Need::Suggests, "cri-tools", "cri-tools"),

@@ -186,7 +186,7 @@ mod tests {
             "Version: 1.37.2-1",
             "Architecture: amd64",
             "Depends: kubelet (>= 1.11.0), mount",
-            "Recommends: kubectl, iproute2, iptables, ethtool, socat",
+            "Recommends: kubectl, iproute2, iptables, conntrack, ethtool, socat",
             "Suggests: cri-tools",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}: {text}");

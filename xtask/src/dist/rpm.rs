@@ -76,7 +76,10 @@ mod tests {
         assert!(requires.contains(&"kubelet 1.11.0".into()), "{requires:?}");
         assert!(requires.contains(&"util-linux ".into()), "{requires:?}");
         let recommends = shown(meta.get_recommends().unwrap());
-        assert_eq!(recommends, ["ethtool ", "iproute ", "iptables ", "kubectl ", "socat "]);
+        assert_eq!(
+            recommends,
+            ["conntrack-tools ", "ethtool ", "iproute ", "iptables ", "kubectl ", "socat "]
+        );
         assert_eq!(shown(meta.get_suggests().unwrap()), ["cri-tools "]);
     }
 
