@@ -79,7 +79,13 @@ impl Images<'_> {
         }
         let repository = or(&local.image_repository, &self.cluster.image_repository);
         let name = self.release.images.name("etcd", self.arch);
-        Some(format!("{repository}/{name}:{}", or(&local.image_tag, self.release.images.etcd)))
+        Some(format!("{repository}/{name}:{}", self.etcd_tag()))
+    }
+
+    /// The tag of a local etcd: the user's, else that of the release. images.go: GetEtcdImageTag, 1.35.
+    pub fn etcd_tag(&self) -> &str {
+        let own = self.cluster.etcd.local.as_ref().map_or("", |local| &local.image_tag);
+        or(own, self.release.images.etcd)
     }
 
     /// The images of the DNS add-on.

@@ -211,6 +211,13 @@ pub fn etcd_tag_precedes(earlier: &str, later: &str) -> bool {
     earlier.0.precedence(&later.0).then(earlier.1.cmp(&later.1)).is_lt()
 }
 
+/// Whether the tag of an etcd image is a version, and not before another. As kubeadm compares them: `3.6.0-0` is before
+/// `3.6.0`. app/phases/etcd/local.go getEtcdCommand, v1.34.
+pub fn etcd_tag_reaches(tag: &str, oldest: &str) -> bool {
+    let read = |text: &str| text.parse::<Version>().ok();
+    read(tag).zip(read(oldest)).is_some_and(|(tag, oldest)| !precedes(&tag, &oldest))
+}
+
 /// Whether two versions are the same release, whatever their build metadata.
 pub fn same_release(left: &Version, right: &Version) -> bool {
     left.precedence(right) == Ordering::Equal
@@ -226,6 +233,21 @@ mod tests {
 
     fn v(text: &str) -> Version {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn tags_of_etcd_reach_a_version() {
+        for (tag, reaches) in [
+            ("3.6.5-0", true),
+            ("v3.6.0", true),
+            ("3.7.0-0", true),
+            ("3.6.0-0", false),
+            ("3.5.24-0", false),
+            ("latest", false),
+            ("", false),
+        ] {
+            assert_eq!(etcd_tag_reaches(tag, "3.6.0"), reaches, "{tag}");
+        }
     }
 
     #[test]

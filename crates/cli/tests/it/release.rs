@@ -60,7 +60,7 @@ fn a_difference_shows_facts_and_files() {
         "\n  - apiserver: flags: insecure-port: 0\n",
         "\n  ~ apiserver: probes: live: /healthz -> /livez\n",
         "\n  + taints: node-role.kubernetes.io/control-plane\n",
-        "\n  ~ config map: `kubelet-config-1.13` -> `kubelet-config`\n",
+        "\n  ~ config map: `kubelet-config-1.NN` -> `kubelet-config`\n",
         "--- /etc/kubernetes/manifests/kube-apiserver.yaml (v1.13.0)\n+++ /etc/kubernetes/manifests/kube-apiserver.yaml (v1.37.0)\n",
         "\n-    - --insecure-port=0\n",
         "--- the add-on CoreDNS (v1.13.0)\n",

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use kubeadm_config::types::{Arg, MergeMethod};
 use kubeadm_release::facts::control_plane::{AUDITING, ArgumentOrder, AuthorizationModes, Flag, Value};
+use kubeadm_release::skew;
 
 use super::Component;
 use crate::spec::{InitSpec, KUBERNETES};
@@ -106,6 +107,7 @@ fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
     let advertise = |port| format!("https://{}", join_host_port(&spec.advertise_address.to_string(), port));
     let local = |port| format!("https://{}", join_host_port(loopback, port));
     let pods = || Some(&cluster.networking.pod_subnet).filter(|subnet| !subnet.is_empty());
+    let etcd_3_6 = || skew::etcd_tag_reaches(spec.images().etcd_tag(), "3.6.0");
     let external = cluster.etcd.external.as_ref();
     let external_pair = external.filter(|etcd| !etcd.cert_file.is_empty() && !etcd.key_file.is_empty());
     let text = match value {
@@ -148,6 +150,8 @@ fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
         Value::LoopbackUrl(port) => local(port),
         Value::PlainLoopbackUrl(port) => format!("http://{}", join_host_port(loopback, port)),
         Value::LoopbackAndAdvertiseUrl(port) => format!("{},{}", local(port), advertise(port)),
+        Value::FromEtcd36(text) => etcd_3_6().then(|| text.to_owned())?,
+        Value::BeforeEtcd36(text) => (!etcd_3_6()).then(|| text.to_owned())?,
         Value::WithGate { gate, text } => spec.gate(gate).then(|| text.to_owned())?,
         Value::AuditLogMaxAge => {
             spec.gate(AUDITING).then(|| cluster.audit_policy.log_max_age.unwrap_or_default().to_string())?

@@ -5,7 +5,7 @@ use kubeadm_config::features;
 use kubeadm_config::types::{Arg, LocalEtcd};
 use kubeadm_release::facts::config_api::UNVERSIONED_KUBELET_CONFIG_MAP;
 use kubeadm_release::facts::gone::{self, Lost};
-use kubeadm_release::{Release, Version};
+use kubeadm_release::{Release, Version, skew};
 
 use super::walk::{NoWalk, Walk};
 use super::{UpgradeError, UpgradeSpec};
@@ -46,6 +46,7 @@ pub async fn look(walk: &Walk, spec: &UpgradeSpec, view: View<'_>) -> Result<Vec
                     ahead.dns = addon::installed_corefile(node, view).await?;
                 }
                 arguments(node, spec.upgrade_etcd, before, hop, &mut found);
+                pinned_etcd(node, spec.upgrade_etcd, &mut found);
                 component_gates(node, before, hop, &mut found);
                 ahead.configuration(node, &mut found);
                 ahead.corefile(node, &mut found);
@@ -98,6 +99,23 @@ fn arguments(node: &InitSpec, etcd_too: bool, before: &Version, hop: &Version, f
                 gates(names, &place, before, hop, found);
             }
         }
+    }
+}
+
+/// An etcd of the user's own choice that does not know the flags which it is given: it would not start.
+fn pinned_etcd(node: &InitSpec, etcd_too: bool, found: &mut Outlook) {
+    let Some(local) = node.cluster.etcd.local.as_ref().filter(|_| etcd_too) else { return };
+    let Some(oldest) = node.release.etcd.oldest else { return };
+    // A tag that is no version says nothing.
+    let known = skew::etcd_tag_reaches(&local.image_tag, "0.0.0");
+    if known && !skew::etcd_tag_reaches(&local.image_tag, oldest) {
+        found.blocks.push(format!(
+            "etcd {}, which etcd.local.imageTag in the ConfigMap kube-system/kubeadm-config names, does not know the flags \
+             that etcd has in v{}: name a tag from {oldest} on, or none for {}",
+            local.image_tag,
+            node.version.major_minor(),
+            node.release.images.etcd
+        ));
     }
 }
 

@@ -174,3 +174,27 @@ fn a_moved_etcd_is_found() {
         assert!(command(&pod).contains(&"--etcd-servers=https://192.0.2.77:2379"), "1.{minor}");
     }
 }
+
+#[test]
+fn the_flags_of_etcd_follow_its_tag_in_the_minors_between() {
+    let new = ["--feature-gates=InitialCorruptCheck=true", "--watch-progress-notify-interval=5s"];
+    let old =
+        ["--experimental-initial-corrupt-check=true", "--experimental-watch-progress-notify-interval=5s"];
+    for (minor, tag, expected) in [
+        (33, "3.6.5-0", old),
+        (34, "", new),
+        (34, "3.6.5-0", new),
+        (34, "3.5.24-0", old),
+        (35, "3.5.24-0", old),
+        // No version, so that nothing newer is relied on.
+        (35, "mine", old),
+        (36, "3.5.24-0", new),
+    ] {
+        let mut spec = plain(minor);
+        spec.cluster.etcd.local.get_or_insert_default().image_tag = tag.into();
+        let pod = manifests::pod(&spec, &host(), Component::Etcd);
+        let command = command(&pod);
+        let found = new.iter().chain(&old).filter(|flag| command.contains(flag));
+        assert_eq!(found.copied().collect::<Vec<_>>(), expected, "{minor} {tag:?}");
+    }
+}

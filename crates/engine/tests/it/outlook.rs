@@ -102,6 +102,26 @@ fn arguments_of_an_etcd_that_stays_block_nothing() {
 }
 
 #[test]
+fn an_etcd_of_the_users_that_lacks_the_flags_of_a_minor_blocks_it() {
+    let walk = Walk::new(v("v1.34.4"), &[v("v1.35.4")], v(OLD)).unwrap();
+    let blocks = |tag: &str| {
+        let host = cluster("v1.34.4", &format!("etcd: {{local: {{imageTag: {tag}}}}}\n"));
+        outlooks(&host, &walk).into_iter().map(|outlook| outlook.blocks).collect::<Vec<_>>()
+    };
+    let found = blocks("3.5.24-0");
+    assert_eq!(found[0], [""; 0]);
+    assert_eq!(
+        found[1],
+        [
+            "etcd 3.5.24-0, which etcd.local.imageTag in the ConfigMap kube-system/kubeadm-config names, does not know the flags that etcd has in v1.36: name a tag from 3.6.0 on, or none for 3.6.8-0"
+        ]
+    );
+    for tag in ["3.6.5-0", "mine"] {
+        assert_eq!(blocks(tag), [[""; 0]; 2], "{tag}");
+    }
+}
+
+#[test]
 fn each_hop_of_several_meets_its_own() {
     let more = "apiServer: {extraArgs: [{name: feature-gates, value: \"ReadOnlyAPIDataVolumes=true\"}]}
 ---

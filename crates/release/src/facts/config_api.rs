@@ -115,7 +115,7 @@ pub const NODE_LOCAL_CRI_SOCKET: &str = "NodeLocalCRISocket";
 pub enum DualStack {
     /// Never.
     No,
-    /// With the gate [`IPV6_DUAL_STACK`].
+    /// With the gate `IPv6DualStack`.
     Gated,
     /// Always.
     Yes,

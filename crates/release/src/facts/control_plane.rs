@@ -65,6 +65,10 @@ pub enum Value {
         /// The value.
         text: &'static str,
     },
+    /// A constant, present only where the tag of etcd's image is a version from 3.6.0 on.
+    FromEtcd36(&'static str),
+    /// A constant, present only where the tag of etcd's image is an earlier version, or none.
+    BeforeEtcd36(&'static str),
     /// `GATE=true` or `GATE=false`, as a feature gate of kubeadm's is set; present only where it is.
     GateAsSet(&'static str),
     /// The same, but not with a gate.

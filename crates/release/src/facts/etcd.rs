@@ -29,6 +29,8 @@ pub struct Etcd {
     pub topology: EtcdTopology,
     /// Its default flags, by name.
     pub flags: Vec<Flag>,
+    /// The oldest etcd that knows them all, where an older one could be named.
+    pub oldest: Option<&'static str>,
     /// Its probes.
     pub probe: EtcdProbe,
     /// The port of metrics and health, where there is one.
@@ -42,6 +44,7 @@ impl Etcd {
         Self {
             topology: TOPOLOGY.at(minor),
             flags: Span::at(FLAGS, minor),
+            oldest: OLDEST.at(minor),
             probe: PROBE.at(minor),
             metrics_port: 2381, // constants EtcdMetricsPort
             requests: REQUESTS.at(minor),
@@ -54,7 +57,7 @@ const TOPOLOGY: Column<EtcdTopology> = Column(&[
     (13, EtcdTopology::Advertised), // the same, v1.13
 ]);
 
-/// Source: app/phases/etcd/local.go getEtcdCommand, v1.12, v1.13 and v1.37.
+/// Source: app/phases/etcd/local.go getEtcdCommand, v1.12, v1.13, v1.34 to v1.37.
 const FLAGS: &[Span<Flag>] = &[
     Span::until(13, flag("advertise-client-urls", Value::LoopbackUrl(2379))),
     Span::since(13, flag("advertise-client-urls", Value::AdvertiseUrl(2379))),
@@ -62,8 +65,11 @@ const FLAGS: &[Span<Flag>] = &[
     Span::always(flag("client-cert-auth", Value::Text("true"))),
     Span::always(flag("data-dir", Value::EtcdDataDir)),
     Span::within(22, 34, flag("experimental-initial-corrupt-check", Value::Text("true"))), // written by v1.22
-    Span::within(25, 34, flag("experimental-watch-progress-notify-interval", Value::Text("5s"))), // by v1.25
-    Span::since(34, flag("feature-gates", Value::Text("InitialCorruptCheck=true"))),       // written by v1.34
+    Span::within(34, 36, flag("experimental-initial-corrupt-check", Value::BeforeEtcd36("true"))), // v1.34, v1.35
+    Span::within(25, 34, flag("experimental-watch-progress-notify-interval", Value::Text("5s"))),  // by v1.25
+    Span::within(34, 36, flag("experimental-watch-progress-notify-interval", Value::BeforeEtcd36("5s"))),
+    Span::within(34, 36, flag("feature-gates", Value::FromEtcd36("InitialCorruptCheck=true"))), // v1.34, v1.35
+    Span::since(36, flag("feature-gates", Value::Text("InitialCorruptCheck=true"))),            // v1.36
     Span::until(13, flag("initial-advertise-peer-urls", Value::LoopbackUrl(2380))),
     Span::since(13, flag("initial-advertise-peer-urls", Value::AdvertiseUrl(2380))),
     Span::always(flag("initial-cluster", Value::InitialCluster)),
@@ -80,8 +86,14 @@ const FLAGS: &[Span<Flag>] = &[
     Span::always(flag("peer-trusted-ca-file", Value::Pki("etcd/ca.crt"))),
     Span::always(flag("snapshot-count", Value::Text("10000"))),
     Span::always(flag("trusted-ca-file", Value::Pki("etcd/ca.crt"))),
-    Span::since(34, flag("watch-progress-notify-interval", Value::Text("5s"))), // written by v1.34
+    Span::within(34, 36, flag("watch-progress-notify-interval", Value::FromEtcd36("5s"))), // v1.34, v1.35
+    Span::since(36, flag("watch-progress-notify-interval", Value::Text("5s"))),            // v1.36
 ];
+
+const OLDEST: Column<Option<&str>> = Column(&[
+    (0, None),
+    (36, Some("3.6.0")), // app/phases/etcd/local.go getEtcdCommand, v1.36: the tag of the image counts no more
+]);
 
 const PROBE: Column<EtcdProbe> = Column(&[
     // app/util/staticpod/utils.go EtcdProbe, v1.13

@@ -51,7 +51,7 @@ pub enum ConfigDefaults {
 /// The name of the ConfigMap with the configuration for all kubelets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub enum ConfigMapName {
-    /// `kubelet-config-1.13`.
+    /// `kubelet-config-1.NN`.
     Versioned,
     /// `kubelet-config`.
     Plain,

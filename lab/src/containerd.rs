@@ -1,0 +1,66 @@
+//! A containerd that speaks CRI v1alpha2 and nothing later: 1.5, the last of its kind. Debian's speaks v1 too.
+
+use std::time::Duration;
+
+use crate::command::wait_for;
+use crate::components::go;
+use crate::error::{At as _, check};
+use crate::node::Node;
+use crate::{Lab, Result, progress};
+
+const VERSION: &str = "v1.5.18";
+const MODULE: &str = "github.com/containerd/containerd";
+const PROGRAMS: [&str; 2] = ["containerd", "containerd-shim-runc-v2"];
+const SET: &str = "containerd-1.5";
+/// What needs headers of other libraries, or a file system that nodes do not have.
+const WITHOUT: &str = "no_aufs,no_btrfs,no_devmapper,no_zfs";
+const SOCKET: &str = "/run/containerd/containerd.sock";
+
+/// Asks for the version by CRI v1 with an empty message; the answer has its status among the headers.
+const ASK_V1: &str = "printf '\\0\\0\\0\\0\\0' | curl -s --http2-prior-knowledge --unix-socket SOCKET -X POST -D - -o /dev/null \
+                      -H 'content-type: application/grpc' -H 'te: trailers' --data-binary @- \
+                      http://cri/runtime.v1.RuntimeService/Version";
+/// `UNIMPLEMENTED`.
+const UNKNOWN_SERVICE: &str = "grpc-status: 12";
+
+fn build(lab: &Lab) -> Result<()> {
+    if PROGRAMS.iter().all(|name| lab.program(SET, name).exists()) {
+        return Ok(());
+    }
+    let source = lab.components(SET).join("src");
+    std::fs::create_dir_all(&source).at("make", &source)?;
+    // Earlier versions of reflect2 do not run with a Go of today.
+    let require = format!("require (\n\t{MODULE} {VERSION}\n\tgithub.com/modern-go/reflect2 v1.0.2\n)\n");
+    let packages = PROGRAMS.map(|name| format!("{MODULE}/cmd/{name}"));
+    let tools: String = packages.iter().map(|package| format!("tool {package}\n")).collect();
+    std::fs::write(source.join("go.mod"), format!("module t\n\ngo 1.26.0\n\n{require}\n{tools}"))
+        .at("write", &source)?;
+    progress::during(format!("build containerd {VERSION}, once"), || {
+        go(lab, "go").args(["mod", "tidy", "-e"]).dir(&source).read()?;
+        let stamp = format!("-s -w -X {MODULE}/version.Version={VERSION}");
+        go(lab, "go")
+            .args(["build", "-trimpath", "-tags", WITHOUT, "-ldflags", &stamp, "-o", "../bin/"])
+            .args(&packages)
+            .dir(&source)
+            .read()
+    })
+    .map(drop)
+}
+
+/// Puts it in the place of a node's own, and makes sure that it does not know CRI v1.
+pub(crate) fn install(lab: &Lab, node: &Node) -> Result<()> {
+    build(lab)?;
+    progress::step(format!("give {} containerd {VERSION}", node.name));
+    node.run(["systemctl", "stop", "containerd"])?;
+    for name in PROGRAMS {
+        node.copy_in(&lab.program(SET, name), &format!("/usr/bin/{name}"))?;
+    }
+    node.run(["systemctl", "start", "containerd"])?;
+    wait_for("containerd to answer", Duration::from_secs(30), || {
+        node.run(["ctr", "version"]).map(drop).map_err(|e| e.to_string())
+    })?;
+    let said = node.run(["ctr", "version"])?;
+    check("the version of containerd", said.contains(VERSION), VERSION, said)?;
+    let said = node.script(&ASK_V1.replace("SOCKET", SOCKET))?;
+    check("its answer to CRI v1", said.contains(UNKNOWN_SERVICE), UNKNOWN_SERVICE, said)
+}
