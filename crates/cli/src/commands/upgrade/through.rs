@@ -68,7 +68,9 @@ fn wish(
     let access = access(flags, ADMIN_CONF, session)?;
     if crate::resolve::is_dry(flags, config.apply.dry_run) {
         return Err(CommandError::new(
-            "a hop can be tried on the cluster only that the one before it leaves, so --through has no --dry-run",
+            "a hop can be tried on the cluster only that the one before it leaves, so --through has no --dry-run: \
+             `kubeadm upgrade plan --to` shows what each hop changes and what blocks it, and `kubeadm upgrade apply \
+             VERSION --dry-run` with the first version tries that one",
         ));
     }
     Ok((applying(call, &config, access, None, session, notices)?, wished))
