@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod command;
 pub mod companions;
 pub mod components;
+mod containerd;
 mod docker;
 pub mod error;
 pub mod evidence;

@@ -2,6 +2,7 @@
 
 mod checks;
 mod control_planes;
+mod cri;
 mod docker;
 mod dry_run;
 mod etcd;
@@ -64,6 +65,7 @@ pub const ALL: &[&Scenario] = &[
     &variants::ROOTFS,
     &variants::PULL,
     &docker::SCENARIO,
+    &cri::SCENARIO,
     &upgrade::UNDER_LOAD,
     &upgrade::BROKEN,
     &upgrade::EXTERNAL_CA,
