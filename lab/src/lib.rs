@@ -22,6 +22,7 @@ pub mod join;
 pub mod kubeadm;
 pub mod kubectl;
 pub mod load;
+mod neighbours;
 pub mod node;
 mod openapi;
 pub mod packages;

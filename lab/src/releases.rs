@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::companions::{CoreDns, Etcd};
-use crate::{Error, Lab, Result};
+use crate::{Error, Lab, Result, neighbours};
 
 /// How a release's programs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Modules {
 }
 
 /// One release in the lab.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Release {
     /// The version with its `v`.
     pub version: &'static str,
@@ -209,12 +209,27 @@ const OF_2018: Release = Release {
     ..TODAY
 };
 
-/// Finds a release by its version.
+/// Finds a release by its version, or by a minor that has a row here.
 pub fn find(version: &str) -> Result<&'static Release> {
-    let known = || ALL.iter().map(|r| r.version).collect::<Vec<_>>().join(", ");
-    ALL.iter().find(|r| r.version == version || r.label == version).ok_or_else(|| {
-        Error::Unfit(format!("the lab has no recipe for Kubernetes {version}; it has {}", known()))
-    })
+    if let Some(row) = ALL.iter().find(|r| r.version == version || r.label == version) {
+        return Ok(row);
+    }
+    match neighbours::recipe(version) {
+        Some(release) => Ok(Box::leak(Box::new(release))),
+        None => {
+            Err(Error::Unfit(format!("the lab has no recipe for Kubernetes {version:?}; it has {}", known())))
+        }
+    }
+}
+
+/// What there are recipes for, in words.
+#[must_use]
+pub fn known() -> String {
+    let rows: Vec<&str> = ALL.iter().map(|row| row.version).collect();
+    format!(
+        "any release from v1.15 on, such as v1.30.14, and these, also by their minor: {}",
+        rows.join(", ")
+    )
 }
 
 /// Tells whether this machine mounts the old cgroup controllers one by one.

@@ -63,7 +63,7 @@ fn arguments() -> Command {
                         .long("kubernetes-version")
                         .value_name("VERSION")
                         .default_value(releases::ALL[0].version)
-                        .help(releases_help()),
+                        .help(format!("The release of the cluster: {}", releases::known())),
                 )
                 .arg(kubeadm())
                 .subcommand(Command::new("down").about("Removes it, and what tests left"))
@@ -107,12 +107,6 @@ fn arguments() -> Command {
                 .arg(reference().default_value("build"))
                 .arg(kubeadm()),
         )
-}
-
-/// Which releases the lab can run.
-fn releases_help() -> String {
-    let all: Vec<&str> = releases::ALL.iter().map(|release| release.version).collect();
-    format!("A release, or a minor such as v1.34. The lab has recipes for {}", all.join(", "))
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
