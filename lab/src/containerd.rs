@@ -14,6 +14,14 @@ const PROGRAMS: [&str; 2] = ["containerd", "containerd-shim-runc-v2"];
 const SET: &str = "containerd-1.5";
 /// What needs headers of other libraries, or a file system that nodes do not have.
 const WITHOUT: &str = "no_aufs,no_btrfs,no_devmapper,no_zfs";
+/// What its own go.mod puts in the place of newer ones, with which its messages do not go together.
+const INSTEAD: &[(&str, &str)] = &[
+    ("github.com/gogo/googleapis", "v1.3.2"),
+    ("github.com/golang/protobuf", "v1.3.5"),
+    ("github.com/urfave/cli", "v1.22.1"),
+    ("google.golang.org/genproto", "v0.0.0-20200224152610-e50cd9704f63"),
+    ("google.golang.org/grpc", "v1.27.1"),
+];
 const SOCKET: &str = "/run/containerd/containerd.sock";
 
 /// Asks for the version by CRI v1 with an empty message; the answer has its status among the headers.
@@ -33,7 +41,9 @@ fn build(lab: &Lab) -> Result<()> {
     let require = format!("require (\n\t{MODULE} {VERSION}\n\tgithub.com/modern-go/reflect2 v1.0.2\n)\n");
     let packages = PROGRAMS.map(|name| format!("{MODULE}/cmd/{name}"));
     let tools: String = packages.iter().map(|package| format!("tool {package}\n")).collect();
-    std::fs::write(source.join("go.mod"), format!("module t\n\ngo 1.26.0\n\n{require}\n{tools}"))
+    let replace: String =
+        INSTEAD.iter().map(|(module, version)| format!("replace {module} => {module} {version}\n")).collect();
+    std::fs::write(source.join("go.mod"), format!("module t\n\ngo 1.26.0\n\n{require}\n{replace}\n{tools}"))
         .at("write", &source)?;
     progress::during(format!("build containerd {VERSION}, once"), || {
         go(lab, "go").args(["mod", "tidy", "-e"]).dir(&source).read()?;
