@@ -1,21 +1,37 @@
 //! Recipes for releases without a row of their own in [`crate::releases`]: other patches of a minor that has one, and the
 //! minors between. They are the row's of a neighbour, but for what is known to change in between.
 
-use crate::releases::{self, Modules, Release, Source};
+use std::ops::RangeInclusive;
 
-/// The minors that follow a row.
-const FOLLOW: &[(std::ops::RangeInclusive<u32>, &str)] = &[
-    (15..=16, "v1.16"),
+use crate::releases::{self, Release, Source};
+
+/// How minors without a row follow one.
+struct Neighbours {
+    minors: RangeInclusive<u32>,
+    /// Label of the row.
+    row: &'static str,
+    /// Whether their kubelets run only where cgroup v1 is mounted, though the row's run anywhere.
+    only_cgroup_v1: bool,
+    /// Whether their modules lack the generated OpenAPI definitions, though the row's have them.
+    lacks_openapi: bool,
+}
+
+const fn as_they_are(minors: RangeInclusive<u32>, row: &'static str) -> Neighbours {
+    Neighbours { minors, row, only_cgroup_v1: false, lacks_openapi: false }
+}
+
+const NEIGHBOURS: &[Neighbours] = &[
+    as_they_are(15..=15, "v1.16"),
+    // KEP-2254: kubelets know cgroup v2 from 1.19 on.
+    Neighbours { only_cgroup_v1: true, ..as_they_are(17..=18, "v1.20") },
     // Corefiles need nothing newer than CoreDNS 1.7, and etcd is 3.4 up to 1.21.
-    (17..=21, "v1.20"),
-    (22..=26, "v1.24"),
+    as_they_are(19..=21, "v1.20"),
+    // The modules of 1.15 to 1.23 have no definitions.
+    Neighbours { lacks_openapi: true, ..as_they_are(22..=23, "v1.24") },
+    as_they_are(25..=26, "v1.24"),
     // They ask for a newer Go than 1.19; v1beta4 comes with 1.31.
-    (27..=30, "v1.28"),
-    (31..=33, "v1.31"),
-    (34..=34, "v1.34"),
-    (35..=35, "v1.35"),
-    (36..=36, "v1.36"),
-    (37..=37, "v1.37"),
+    as_they_are(27..=30, "v1.28"),
+    as_they_are(32..=33, "v1.31"),
 ];
 
 /// Makes the recipe of a release such as `v1.30.14`; `None` where no neighbour's would do. The oldest releases build from
@@ -24,24 +40,29 @@ pub(crate) fn recipe(version: &str) -> Option<Release> {
     let numbers: Vec<u32> =
         version.strip_prefix("v1.")?.split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
     let [minor, _patch] = *numbers.as_slice() else { return None };
-    let (_, label) = FOLLOW.iter().find(|(minors, _)| minors.contains(&minor))?;
-    let row = releases::ALL.iter().find(|row| row.label == *label)?;
-    let Source::Modules(modules) = row.source else { return None };
+    let mut release = match releases::ALL.iter().find(|row| row.minor == minor) {
+        Some(row) => *row,
+        None => between(minor)?,
+    };
+    if matches!(release.source, Source::Gopath { .. }) {
+        return None;
+    }
     // A program looks up one or two.
-    let kept = |text: String| -> &'static str { text.leak() };
-    Some(Release {
-        version: kept(version.to_owned()),
-        minor,
-        label: kept(format!("v1.{minor}")),
-        source: Source::Modules(Modules {
-            lacks_openapi: (15..=23).contains(&minor),
-            kubelet_with_cgo: minor <= 16,
-            ..modules
-        }),
-        // KEP-2254: kubelets know cgroup v2 from 1.19 on.
-        only_cgroup_v1: minor < 19,
-        ..*row
-    })
+    release.version = version.to_owned().leak();
+    Some(release)
+}
+
+/// What a minor without a row takes over.
+fn between(minor: u32) -> Option<Release> {
+    let found = NEIGHBOURS.iter().find(|neighbours| neighbours.minors.contains(&minor))?;
+    let mut release = *releases::ALL.iter().find(|row| row.label == found.row)?;
+    release.minor = minor;
+    release.label = format!("v1.{minor}").leak();
+    release.only_cgroup_v1 |= found.only_cgroup_v1;
+    if let Source::Modules(modules) = &mut release.source {
+        modules.lacks_openapi |= found.lacks_openapi;
+    }
+    Some(release)
 }
 
 #[cfg(test)]
@@ -80,6 +101,20 @@ mod tests {
                 row.label
             );
             assert_eq!((found.etcd, found.coredns, found.config), (row.etcd, row.coredns, row.config));
+        }
+    }
+
+    #[test]
+    fn minors_without_a_row_follow_one() {
+        for found in NEIGHBOURS {
+            assert!(releases::ALL.iter().any(|row| row.label == found.row), "{}", found.row);
+        }
+        for minor in 15..=37 {
+            let found = recipe(&format!("v1.{minor}.1")).unwrap();
+            let Source::Modules(modules) = found.source else { panic!("{minor}") };
+            assert_eq!(modules.lacks_openapi, minor <= 23, "{minor}");
+            assert_eq!(modules.kubelet_with_cgo, minor <= 16, "{minor}");
+            assert_eq!(found.only_cgroup_v1, minor < 19, "{minor}");
         }
     }
 
