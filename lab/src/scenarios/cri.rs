@@ -6,7 +6,7 @@ use crate::join::JoinCommands;
 use crate::kubectl::Shape;
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
-use crate::scenarios::checks;
+use crate::scenarios::{checks, failures};
 use crate::{Result, containerd, progress};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -35,16 +35,14 @@ fn run(context: &Context<'_>) -> Result<()> {
     reset(context, &node)
 }
 
-/// The image is there and lacks its program: only the runtime knows why the container does not start.
+/// The cause is asked for by CRI.
 fn image_that_cannot_run(context: &Context<'_>, node: &Node) -> Result<()> {
     progress::step("-- an image that cannot run");
     let right = node.read(CONFIG)?;
     let networking = "networking: {podSubnet: 10.244.0.0/16}";
     context.configure(node, networking, &format!("{networking}\netcd: {{local: {{imageTag: 9.9.9}}}}"))?;
     node.run(["ctr", "-n", "k8s.io", "images", "tag", "k8s.gcr.io/pause:3.1", "k8s.gcr.io/etcd:9.9.9"])?;
-    let output = context.try_init(node, &[])?;
-    let named = ["cause: etcd", "its image lacks the program"].iter().all(|w| output.stderr.contains(w));
-    check("the cause of a container that cannot start", output.code == 1 && named, "etcd", output.tail(30))?;
+    failures::etcd_that_cannot_run(context, node)?;
     reset(context, node)?;
     node.write(CONFIG, &right)
 }

@@ -8,7 +8,7 @@ use crate::join::JoinCommands;
 use crate::kubectl::{Kubectl, Shape};
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
-use crate::scenarios::checks;
+use crate::scenarios::{checks, failures};
 use crate::{Result, progress};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -87,10 +87,7 @@ fn image_that_cannot_be_had(context: &Context<'_>, node: &Node) -> Result<()> {
 fn image_that_cannot_run(context: &Context<'_>, node: &Node) -> Result<()> {
     progress::step("-- an image that cannot run");
     node.run(["docker", "tag", "k8s.gcr.io/pause:3.1", "k8s.gcr.io/etcd:9.9.9"])?;
-    let output = context.try_init(node, &[])?;
-    let named = ["cause: etcd", "its image lacks the program"].iter().all(|w| output.stderr.contains(w));
-    check("the cause of a container that cannot start", output.code == 1 && named, "etcd", output.tail(30))?;
-    let took = output.took;
+    let took = failures::etcd_that_cannot_run(context, node)?.took;
     check("time until it is found", took < Duration::from_secs(40), "40 s", format!("{took:?}"))
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::cluster::CONFIG;
+use crate::command::Output;
 use crate::error::check;
 use crate::node::Node;
 use crate::progress;
@@ -163,6 +164,15 @@ fn run(context: &Context<'_>, case: &Case) -> Result<()> {
     context.init(&node, &[])?;
     context.ready(&node)?;
     context.remove(&node)
+}
+
+/// An init with an image of etcd that is there and lacks its program: only the runtime knows why its container does not
+/// start.
+pub(super) fn etcd_that_cannot_run(context: &Context<'_>, node: &Node) -> Result<Output> {
+    let output = context.try_init(node, &[])?;
+    let named = ["cause: etcd", "its image lacks the program"].iter().all(|w| output.stderr.contains(w));
+    check("the cause of a container that cannot start", output.code == 1 && named, "etcd", output.tail(30))?;
+    Ok(output)
 }
 
 fn fails(context: &Context<'_>, node: &Node, case: &Case) -> Result<()> {
