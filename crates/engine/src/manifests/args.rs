@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use kubeadm_config::types::{Arg, MergeMethod};
 use kubeadm_release::facts::control_plane::{AUDITING, ArgumentOrder, AuthorizationModes, Flag, Value};
+use kubeadm_release::facts::etcd::ETCD_3_6;
 use kubeadm_release::skew;
 
 use super::Component;
@@ -107,7 +108,7 @@ fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
     let advertise = |port| format!("https://{}", join_host_port(&spec.advertise_address.to_string(), port));
     let local = |port| format!("https://{}", join_host_port(loopback, port));
     let pods = || Some(&cluster.networking.pod_subnet).filter(|subnet| !subnet.is_empty());
-    let etcd_3_6 = || skew::etcd_tag_reaches(spec.images().etcd_tag(), "3.6.0");
+    let etcd_3_6 = || skew::etcd_tag_reaches(spec.images().etcd_tag(), ETCD_3_6);
     let external = cluster.etcd.external.as_ref();
     let external_pair = external.filter(|etcd| !etcd.cert_file.is_empty() && !etcd.key_file.is_empty());
     let text = match value {

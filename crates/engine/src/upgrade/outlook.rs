@@ -106,9 +106,7 @@ fn arguments(node: &InitSpec, etcd_too: bool, before: &Version, hop: &Version, f
 fn pinned_etcd(node: &InitSpec, etcd_too: bool, found: &mut Outlook) {
     let Some(local) = node.cluster.etcd.local.as_ref().filter(|_| etcd_too) else { return };
     let Some(oldest) = node.release.etcd.oldest else { return };
-    // A tag that is no version says nothing.
-    let known = skew::etcd_tag_reaches(&local.image_tag, "0.0.0");
-    if known && !skew::etcd_tag_reaches(&local.image_tag, oldest) {
+    if skew::etcd_tag_precedes(&local.image_tag, oldest) {
         found.blocks.push(format!(
             "etcd {}, which etcd.local.imageTag in the ConfigMap kube-system/kubeadm-config names, does not know the flags \
              that etcd has in v{}: name a tag from {oldest} on, or none for {}",

@@ -90,9 +90,12 @@ const FLAGS: &[Span<Flag>] = &[
     Span::since(36, flag("watch-progress-notify-interval", Value::Text("5s"))),            // v1.36
 ];
 
+/// The first etcd without the flags that [`Value::BeforeEtcd36`] gives. app/phases/etcd/local.go getEtcdCommand, v1.34.
+pub const ETCD_3_6: &str = "3.6.0";
+
 const OLDEST: Column<Option<&str>> = Column(&[
     (0, None),
-    (36, Some("3.6.0")), // app/phases/etcd/local.go getEtcdCommand, v1.36: the tag of the image counts no more
+    (36, Some(ETCD_3_6)), // app/phases/etcd/local.go getEtcdCommand, v1.36: the tag of the image counts no more
 ]);
 
 const PROBE: Column<EtcdProbe> = Column(&[
