@@ -77,7 +77,9 @@ const OLD_BAD_ARGUMENT: Case = Case {
     ..NONE
 };
 
-const LISTEN: &str = "systemd-run -q --unit=squatter socat TCP-LISTEN:10259,fork,reuseaddr EXEC:/bin/cat";
+/// A stranger on the scheduler's port. A unit that has started does not yet listen, hence the wait.
+const LISTEN: &str = "systemd-run -q --unit=squatter socat TCP-LISTEN:10259,fork,reuseaddr EXEC:/bin/cat
+timeout 30 sh -c 'until ss -Hltn sport = :10259 | grep -q .; do sleep 0.05; done'";
 
 const PORT_IN_USE: Case = Case {
     name: "port in use",

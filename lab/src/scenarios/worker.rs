@@ -99,6 +99,7 @@ openssl req $key -subj /CN=site -keyout site.key -out site.csr
 echo "subjectAltName=IP:ADDRESS" > site.ext
 openssl x509 -req -in site.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile site.ext -out site.crt
 systemd-run --unit site --working-directory /srv/site openssl s_server -WWW -accept 8443 -cert site.crt -key site.key
+timeout 30 sh -c 'until ss -Hltn sport = :8443 | grep -q .; do sleep 0.05; done'
 "#;
 
 fn by_url(context: &Context<'_>) -> Result<()> {
