@@ -3,11 +3,14 @@
 //! It was validated when it was stored, by whichever kubeadm made the cluster; here it is completed for its release
 //! and nothing more. Source: app/util/config/cluster.go (getInitConfigurationFromCluster, v1.37).
 
+use kubeadm_release::facts::images::Images;
+use kubeadm_release::facts::kubelet::CgroupDriver;
 use kubeadm_release::{Reference, Release, Version};
+use serde_json::{Value, json};
 
 use crate::api::{self, Kind};
 use crate::defaults;
-use crate::documents::{ComponentDocument, Decoded, Documents, Reading};
+use crate::documents::{ComponentDocument, Decoded, Documents, KUBELET_API, Reading};
 use crate::error::{ConfigError, Notice, Placed};
 use crate::form;
 use crate::load::{InitConfig, Loaded};
@@ -105,12 +108,37 @@ pub fn for_version(
     version: &Version,
 ) -> Result<Loaded<InitConfig>, ConfigError> {
     let release = Release::of(version)?;
-    let cluster = &mut loaded.config.cluster;
+    let InitConfig { init, cluster } = &mut loaded.config;
     cluster.kubernetes_version = version.to_string();
+    // A default that was stored, not a wish: what is new since lies only in the repository of today.
+    if Images::was_default(&cluster.image_repository) {
+        cluster.image_repository = release.images.default_repository.to_owned();
+    }
+    let socket = &mut init.node_registration.cri_socket;
+    if release.kubelet.sockets.url && socket.starts_with('/') {
+        *socket = format!("unix://{socket}");
+    }
     form::settle(cluster, Some(loaded.release.config_api.written), &release, version)
         .map_err(|form::NoCounterpart { text, .. }| ConfigError::Conversion(Placed { place: None, text }))?;
+    for component in loaded.components.iter_mut().filter(|c| c.group_version == KUBELET_API) {
+        keep_cgroup_driver(&mut component.value, &release);
+    }
     Ok(Loaded { version: version.clone(), release, ..loaded })
 }
+
+/// Where a release would choose a cgroup driver for new clusters, running kubelets keep the one that they have, which is that
+/// of their container runtime: pods do not start where the two differ. The original kept it in v1.21 and chose anew in v1.22
+/// (app/componentconfigs/kubelet.go).
+fn keep_cgroup_driver(kubelet: &mut Value, release: &Release) {
+    let chosen =
+        matches!(release.kubelet.cgroup_driver, CgroupDriver::OfDockerOrSystemd | CgroupDriver::Systemd);
+    if chosen && kubeadm_yaml::get_str(kubelet, "cgroupDriver").unwrap_or_default().is_empty() {
+        kubelet["cgroupDriver"] = json!(KUBELETS_CGROUP_DRIVER);
+    }
+}
+
+/// What a kubelet takes where its configuration does not say. pkg/kubelet/apis/config/v1beta1/defaults.go, v1.11 to v1.37.
+const KUBELETS_CGROUP_DRIVER: &str = "cgroupfs";
 
 /// The key of `kubeadm-config` that holds the cluster, by age of its API.
 pub fn keys() -> [&'static str; 2] {
@@ -165,6 +193,48 @@ mod tests {
         let error = for_version(old, &to("1.13.12")).unwrap_err().to_string();
         assert!(error.contains("AuditPolicy"), "{error}");
         assert!(for_version(load("v1.36.3", "v1beta4"), &to("1.38.0")).is_err());
+    }
+
+    #[test]
+    fn what_was_a_default_goes_with_the_release() {
+        for (repository, expected) in [
+            ("k8s.gcr.io", "registry.k8s.io"),
+            ("registry.k8s.io", "registry.k8s.io"),
+            ("r.example.com/k", "r.example.com/k"),
+        ] {
+            let cluster = format!(
+                "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\nkubernetesVersion: v1.21.14\nimageRepository: {repository}\n"
+            );
+            let texts = StoredTexts { cluster, ..StoredTexts::default() };
+            let mut init = InitConfiguration::default();
+            init.node_registration.cri_socket = "/run/containerd/containerd.sock".into();
+            let loaded = super::load(&texts, init, &mut Vec::new()).unwrap();
+            let socket =
+                |loaded: &Loaded<InitConfig>| loaded.config.init.node_registration.cri_socket.clone();
+            let next = for_version(loaded, &"1.22.17".parse().unwrap()).unwrap();
+            assert_eq!(next.config.cluster.image_repository, expected);
+            assert_eq!(socket(&next), "/run/containerd/containerd.sock");
+            let later = for_version(next, &"1.24.17".parse().unwrap()).unwrap();
+            assert_eq!(socket(&later), "unix:///run/containerd/containerd.sock");
+        }
+    }
+
+    #[test]
+    fn kubelets_keep_their_cgroup_driver() {
+        for (given, to, expected) in [
+            ("", "1.20.15", None),
+            ("", "1.21.14", Some("cgroupfs")),
+            ("", "1.22.17", Some("cgroupfs")),
+            ("cgroupDriver: systemd\n", "1.22.17", Some("systemd")),
+        ] {
+            let cluster = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\nkubernetesVersion: v1.20.0\n";
+            let text = format!("apiVersion: {KUBELET_API}\nkind: KubeletConfiguration\n{given}");
+            let kubelet = Some(StoredComponent { text, generated: true });
+            let texts = StoredTexts { cluster: cluster.into(), kubelet, ..StoredTexts::default() };
+            let loaded = super::load(&texts, InitConfiguration::default(), &mut Vec::new()).unwrap();
+            let next = for_version(loaded, &to.parse().unwrap()).unwrap();
+            assert_eq!(kubeadm_yaml::get_str(&next.components[0].value, "cgroupDriver"), expected, "{to}");
+        }
     }
 
     #[test]

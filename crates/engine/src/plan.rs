@@ -50,8 +50,21 @@ pub struct NodeMarks {
     pub annotations: Vec<(String, String)>,
     /// Taints; others that the node has stay.
     pub taints: Vec<Value>,
+    /// What is taken from it.
+    pub without: Unmarks,
     /// `spec.configSource`: what its kubelet follows.
     pub config_source: Option<Value>,
+}
+
+/// What is taken from a node.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Unmarks {
+    /// Labels.
+    pub labels: Vec<String>,
+    /// Annotations.
+    pub annotations: Vec<String>,
+    /// Taints.
+    pub taints: Vec<Value>,
 }
 
 /// One step of a plan.

@@ -144,7 +144,10 @@ fn merge(into: &mut Value, patch: &Value) {
     match (into, patch) {
         (Value::Object(into), Value::Object(patch)) => {
             for (key, value) in patch {
-                merge(into.entry(key).or_insert(Value::Null), value);
+                match value {
+                    Value::Null => drop(into.remove(key)),
+                    value => merge(into.entry(key).or_insert(Value::Null), value),
+                }
             }
         }
         (into, patch) => *into = patch.clone(),

@@ -83,8 +83,13 @@ fn role_ref(kind: &str, name: &str) -> Value {
 /// that file. None where the file is somebody else's, or its holder needs no binding.
 /// cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go: EnsureAdminClusterRoleBinding.
 pub fn bind_admin_step(spec: &InitSpec) -> Option<Step> {
+    spec.binds_admin.then(|| bind_administrators(spec)).flatten()
+}
+
+/// The step that lets the group of administrators do everything. None where the release has no such group.
+pub fn bind_administrators(spec: &InitSpec) -> Option<Step> {
     let bound = matches!(spec.release.certificates.administrators, Administrators::BoundGroup);
-    (spec.binds_admin && bound).then(|| {
+    bound.then(|| {
         let name = "kubeadm:cluster-admins";
         Step::new(Action::BindAdmin {
             binding: Box::new(cluster_role_binding(name, "cluster-admin", group(name))),

@@ -14,7 +14,7 @@ use crate::resource::CONFIG_MAPS;
 use crate::spec::InitSpec;
 
 /// Where the runtime's socket was noted before nodes kept it for themselves. app/constants: AnnotationKubeadmCRISocket.
-const CRI_SOCKET: &str = "kubeadm.alpha.kubernetes.io/cri-socket";
+pub(crate) const CRI_SOCKET: &str = "kubeadm.alpha.kubernetes.io/cri-socket";
 
 /// Plans `upload-config kubeadm`.
 pub fn plan_kubeadm<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {

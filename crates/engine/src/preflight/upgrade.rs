@@ -13,15 +13,31 @@ use crate::ports::{Api, Files, Selector};
 use crate::resource::{JOBS, NODES};
 use crate::spec::{InitSpec, MANIFESTS};
 
-/// `ControlPlaneNodesReady`: every control-plane node has to be Ready.
+/// `ControlPlaneNodesReady`: every control-plane node has to be Ready, and this one also where it is not labeled as such.
 pub async fn nodes_ready(spec: &InitSpec, api: &dyn Api) -> Outcome {
-    // The label of the release, which was another one up to 1.19.
-    let label = spec.release.node.labels[0];
-    let selector = Selector { labels: Some(format!("{label}=")), fields: None };
-    let nodes = match api.list(NODES, "", &selector).await {
-        Ok(nodes) => nodes,
-        Err(error) => return Outcome::error(format!("could not list nodes labeled with {label:?}: {error}")),
-    };
+    // Control-plane nodes have one label of the release at least: an upgrade may be on its way to have them all.
+    let mut nodes: Vec<Value> = Vec::new();
+    for label in spec.release.node.labels.iter().filter(|label| label.starts_with(ROLE)) {
+        let selector = Selector { labels: Some(format!("{label}=")), fields: None };
+        match api.list(NODES, "", &selector).await {
+            Ok(found) => nodes.extend(found),
+            Err(error) => {
+                return Outcome::error(format!("could not list nodes labeled with {label:?}: {error}"));
+            }
+        }
+    }
+    let name = spec.node_name();
+    if !nodes.iter().any(|node| node["metadata"]["name"] == *name) {
+        match api.get(NODES, "", name).await {
+            Ok(Some(node)) => nodes.push(node),
+            Ok(None) => {
+                return Outcome::error(format!("the cluster has no node {name:?}, which is this one"));
+            }
+            Err(error) => return Outcome::error(format!("could not get the node {name:?}: {error}")),
+        }
+    }
+    nodes.sort_by_cached_key(|node| node["metadata"]["name"].to_string());
+    nodes.dedup_by(|a, b| a["metadata"]["name"] == b["metadata"]["name"]);
     let unready: Vec<&str> =
         nodes.iter().filter(|n| !is_ready(n)).filter_map(|n| n["metadata"]["name"].as_str()).collect();
     if unready.is_empty() {
@@ -29,6 +45,9 @@ pub async fn nodes_ready(spec: &InitSpec, api: &dyn Api) -> Outcome {
     }
     Outcome::error(format!("there are NotReady control-planes in the cluster: [{}]", unready.join(" ")))
 }
+
+/// How labels of roles begin. KEP-1143.
+const ROLE: &str = "node-role.kubernetes.io/";
 
 /// Whether a Node or a Pod has no condition that says otherwise.
 pub(crate) fn is_ready(node: &Value) -> bool {

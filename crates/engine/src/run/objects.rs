@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{ActionError, Executor};
 use crate::backoff::{Backoff, retry};
@@ -146,8 +146,17 @@ impl Executor<'_> {
     }
 
     pub(super) async fn mark(&self, marks: &NodeMarks) -> Result<(), ActionError> {
-        let NodeMarks { name, labels, annotations, taints, config_source } = marks;
+        let NodeMarks { name, labels, annotations, taints, without, config_source } = marks;
         let api = &*self.api;
+        // A merge patch takes away what it says is null.
+        let marked = |given: &[(String, String)], gone: &[String]| {
+            let given = given.iter().map(|(key, value)| (key.clone(), json!(value)));
+            given.chain(gone.iter().map(|key| (key.clone(), Value::Null))).collect::<Map<_, _>>()
+        };
+        let metadata = [
+            ("labels", marked(labels, &without.labels)),
+            ("annotations", marked(annotations, &without.annotations)),
+        ];
         // The kubelet registers the node and labels it with its host name; until then there is nothing to patch.
         // A node that never gets there is an error: upstream reports success (quirk 9).
         self.retry("patch", NODES, "", name, || async {
@@ -159,17 +168,13 @@ impl Executor<'_> {
                 return Err(ApiError::Unreachable(text));
             }
             let mut patch = json!({});
-            if !labels.is_empty() {
-                patch["metadata"]["labels"] = labels.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
-            }
-            if !annotations.is_empty() {
-                patch["metadata"]["annotations"] =
-                    annotations.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+            for (field, marks) in metadata.iter().filter(|(_, marks)| !marks.is_empty()) {
+                patch["metadata"][field] = Value::Object(marks.clone());
             }
             let others = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
             let mut wanted = taints.to_vec();
-            wanted.extend(others.into_iter().filter(|t| !taints.contains(t)));
-            if !taints.is_empty() {
+            wanted.extend(others.into_iter().filter(|t| !taints.contains(t) && !without.taints.contains(t)));
+            if !(taints.is_empty() && without.taints.is_empty()) {
                 patch["spec"]["taints"] = Value::Array(wanted);
             }
             if let Some(source) = config_source {

@@ -72,7 +72,16 @@ pub struct UpgradeSpec {
     /// Version of this kubeadm.
     pub kubeadm_version: Version,
     /// What the cluster said when it was first asked.
-    pub found: OnceLock<InitSpec>,
+    pub found: OnceLock<Found>,
+}
+
+/// A cluster as an upgrade finds it.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// This node as one of the cluster after the upgrade.
+    node: InitSpec,
+    /// The version that the stored configuration named.
+    before: Version,
 }
 
 /// Why the cluster to upgrade is not known.
@@ -121,8 +130,8 @@ impl UpgradeSpec {
     /// # Errors
     /// See [`UpgradeError`].
     pub async fn node(&self, view: View<'_>) -> Result<(&InitSpec, Vec<Step>), UpgradeError> {
-        if let Some(node) = self.found.get() {
-            return Ok((node, Vec::new()));
+        if let Some(found) = self.found.get() {
+            return Ok((&found.node, Vec::new()));
         }
         let mut steps = stored::reading(self.prefix).to_vec();
         let endpoint = match self.control_plane {
@@ -140,6 +149,7 @@ impl UpgradeSpec {
         };
         let mut notices = Vec::new();
         let mut loaded = stored_config::load(&texts, self.init(endpoint), &mut notices)?;
+        let before = loaded.version.clone();
         if let Some(target) = &self.target {
             loaded = stored_config::for_version(loaded, target)?;
         }
@@ -151,7 +161,12 @@ impl UpgradeSpec {
         if self.print_config {
             steps.push(Step::say(printed(&node)));
         }
-        Ok((self.found.get_or_init(|| node), steps))
+        Ok((&self.found.get_or_init(|| Found { node, before }).node, steps))
+    }
+
+    /// The version of the cluster before the upgrade, once it was asked.
+    pub fn before(&self) -> Option<&Version> {
+        self.found.get().map(|found| &found.before)
     }
 
     /// What `init` would say of this node.

@@ -1,30 +1,50 @@
 //! What the hops of a walk would change for one cluster, and what blocks them: found by looking at what the cluster keeps,
 //! before anything is done.
 
+use std::collections::BTreeSet;
+
 use kubeadm_config::features;
 use kubeadm_config::types::{Arg, LocalEtcd};
 use kubeadm_release::facts::config_api::UNVERSIONED_KUBELET_CONFIG_MAP;
 use kubeadm_release::facts::gone::{self, Lost};
+use kubeadm_release::facts::kubelet::{EnvFlag, is_dockershim};
 use kubeadm_release::{Release, Version, skew};
+use serde_json::Value;
 
 use super::walk::{NoWalk, Walk};
 use super::{UpgradeError, UpgradeSpec};
 use crate::addons::corefile::{self, Verdict};
 use crate::manifests::Component;
 use crate::phases::upgrade::preflight::unknown_gates;
+use crate::phases::upload_config::CRI_SOCKET;
 use crate::phases::{PhaseError, addon};
-use crate::ports::View;
-use crate::spec::InitSpec;
+use crate::ports::{Selector, View};
+use crate::resource::NODES;
+use crate::spec::{Ignored, InitSpec};
 use crate::{static_pods, stored};
 
 /// What a hop means for a cluster, besides the versions that go together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outlook {
     /// What would make it fail.
-    pub blocks: Vec<String>,
+    pub blocks: Vec<Block>,
     /// What will be done on the way, and what to know.
     pub notes: Vec<String>,
 }
+
+/// What would make a hop fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The check of `upgrade apply` that finds it too, and that can be ignored.
+    pub check: Option<&'static str>,
+    /// What it is, and what to do.
+    pub text: String,
+}
+
+/// The check that finds what the components of a release do not start with.
+pub const COMPONENT_FLAGS: &str = "ComponentFlags";
+/// The check of what the DNS server reads. app/preflight: CoreDNSMigrationCheck.
+pub const COREDNS_MIGRATION: &str = "CoreDNSMigration";
 
 /// Looks ahead, hop by hop.
 ///
@@ -45,14 +65,18 @@ pub async fn look(walk: &Walk, spec: &UpgradeSpec, view: View<'_>) -> Result<Vec
                 if outlooks.is_empty() {
                     ahead.dns = addon::installed_corefile(node, view).await?;
                 }
-                arguments(node, spec.upgrade_etcd, before, hop, &mut found);
-                pinned_etcd(node, spec.upgrade_etcd, &mut found);
-                component_gates(node, before, hop, &mut found);
+                let flags = component_flags(node, spec.upgrade_etcd, &walk.from, before);
+                let check = Some(COMPONENT_FLAGS);
+                found.blocks.extend(flags.into_iter().map(|text| Block { check, text }));
+                found.notes.extend(gates_without_effect(node, before));
+                found.notes.extend(docker(node, before, view).await?);
                 ahead.configuration(node, &mut found);
                 ahead.corefile(node, &mut found);
             }
             // What the release cannot express.
-            Err(UpgradeError::Config(error)) => found.blocks.push(format!("kubeadm-config: {error}")),
+            Err(UpgradeError::Config(error)) => {
+                found.blocks.push(Block { check: None, text: format!("kubeadm-config: {error}") });
+            }
             Err(error) => return Err(error.into()),
         }
         outlooks.push(found);
@@ -61,24 +85,43 @@ pub async fn look(walk: &Walk, spec: &UpgradeSpec, view: View<'_>) -> Result<Vec
     Ok(outlooks)
 }
 
-/// Refuses a walk that something blocks.
+/// Refuses a walk that something blocks, unless the check of it is ignored.
 ///
 /// # Errors
 /// What blocks which hop.
-pub fn unblocked(walk: &Walk, outlooks: Vec<Outlook>) -> Result<(), NoWalk> {
-    let hops = walk.hops.iter().cloned().zip(outlooks.into_iter().map(|outlook| outlook.blocks));
-    let objections: Vec<_> = hops.filter(|(_, blocks)| !blocks.is_empty()).collect();
-    match objections.is_empty() {
-        true => Ok(()),
-        false => Err(walk.refused(objections, true)),
+pub fn unblocked(walk: &Walk, outlooks: Vec<Outlook>, ignored: &Ignored) -> Result<(), NoWalk> {
+    let counts = |block: &Block| !block.check.is_some_and(|check| ignored.covers(check));
+    let blocks: Vec<Vec<Block>> =
+        outlooks.into_iter().map(|outlook| outlook.blocks.into_iter().filter(counts).collect()).collect();
+    let all: Option<BTreeSet<&str>> = blocks.iter().flatten().map(|block| block.check).collect();
+    let texts = blocks.into_iter().map(|blocks| blocks.into_iter().map(|block| block.text).collect());
+    let blocks = walk.by_hop(texts);
+    if blocks.is_empty() {
+        return Ok(());
     }
+    let checks = all.into_iter().flatten().collect();
+    Err(NoWalk::Blocked { from: walk.from.clone(), to: Box::new(walk.to().clone()), blocks, checks })
+}
+
+/// What the components of a node's version would not start with, though those of the version before did. The configuration
+/// of kubelets lies where the first version of the way put it.
+pub(crate) fn component_flags(
+    node: &InitSpec,
+    etcd_too: bool,
+    first: &Version,
+    before: &Version,
+) -> Vec<String> {
+    let mut blocks = arguments(node, etcd_too, before);
+    blocks.extend(pinned_etcd(node, etcd_too));
+    blocks.extend(component_gates(node, first, before));
+    blocks
 }
 
 /// Arguments of the user's own that a component does not know any more: it would not start.
 ///
 /// Where etcd stays, its arguments stay good: where the user named its image or tag, and where it is not upgraded.
-fn arguments(node: &InitSpec, etcd_too: bool, before: &Version, hop: &Version, found: &mut Outlook) {
-    let cluster = &node.cluster;
+fn arguments(node: &InitSpec, etcd_too: bool, before: &Version) -> Vec<String> {
+    let (cluster, hop) = (&node.cluster, &node.version);
     let own_image = |local: &LocalEtcd| !(local.image.is_empty() && local.image_tag.is_empty());
     let etcd = cluster.etcd.local.as_ref().filter(|local| etcd_too && !own_image(local));
     let all: [(Component, &str, Option<&Vec<Arg>>); 4] = [
@@ -87,34 +130,36 @@ fn arguments(node: &InitSpec, etcd_too: bool, before: &Version, hop: &Version, f
         (Component::Scheduler, "scheduler", Some(&cluster.scheduler.extra_args)),
         (Component::Etcd, "etcd.local", etcd.map(|local| &local.extra_args)),
     ];
+    let mut blocks = Vec::new();
     for (component, field, arguments) in all {
         let place = format!("{field}.extraArgs in the ConfigMap kube-system/kubeadm-config");
         for argument in arguments.into_iter().flatten() {
             if let Some(lost) = gone::flag(component.name(), &argument.name, before, hop) {
-                found.blocks.push(lost_flag(component.name(), &argument.name, lost, &place));
+                blocks.push(lost_flag(component.name(), &argument.name, lost, &place));
             }
             // etcd has gates of its own.
             if argument.name == "feature-gates" && component != Component::Etcd {
                 let names = argument.value.split(',').filter_map(|pair| pair.split('=').next());
-                gates(names, &place, before, hop, found);
+                blocks.extend(gates(names, &place, before, hop));
             }
         }
     }
+    blocks
 }
 
-/// An etcd of the user's own choice that does not know the flags which it is given: it would not start.
-fn pinned_etcd(node: &InitSpec, etcd_too: bool, found: &mut Outlook) {
-    let Some(local) = node.cluster.etcd.local.as_ref().filter(|_| etcd_too) else { return };
-    let Some(oldest) = node.release.etcd.oldest else { return };
-    if skew::etcd_tag_precedes(&local.image_tag, oldest) {
-        found.blocks.push(format!(
-            "etcd {}, which etcd.local.imageTag in the ConfigMap kube-system/kubeadm-config names, does not know the flags \
-             that etcd has in v{}: name a tag from {oldest} on, or none for {}",
-            local.image_tag,
-            node.version.major_minor(),
-            node.release.images.etcd
-        ));
-    }
+/// An etcd of the user's own choice that does not know what it is given, or is not asked as it answers: it would not start,
+/// or be taken for dead.
+fn pinned_etcd(node: &InitSpec, etcd_too: bool) -> Option<String> {
+    let local = node.cluster.etcd.local.as_ref().filter(|_| etcd_too)?;
+    let oldest =
+        node.release.etcd.oldest.filter(|oldest| skew::etcd_tag_precedes(&local.image_tag, oldest))?;
+    Some(format!(
+        "etcd {}, which etcd.local.imageTag in the ConfigMap kube-system/kubeadm-config names, does not know the flags or \
+         probes that etcd has in v{}: name a tag from {oldest} on, or none for {}",
+        local.image_tag,
+        node.version.major_minor(),
+        node.release.images.etcd
+    ))
 }
 
 fn lost_flag(component: &str, name: &str, lost: Lost, place: &str) -> String {
@@ -133,21 +178,19 @@ fn lost_flag(component: &str, name: &str, lost: Lost, place: &str) -> String {
 }
 
 /// Gates in the configurations of kubelet and kube-proxy.
-fn component_gates(node: &InitSpec, before: &Version, hop: &Version, found: &mut Outlook) {
-    // The one that is there is named after the version before.
-    let release = Release::of(before).unwrap_or_else(|_| node.release.clone());
+fn component_gates(node: &InitSpec, first: &Version, before: &Version) -> Vec<String> {
+    let release = Release::of(first).unwrap_or_else(|_| node.release.clone());
     let gate = features::said(&release, &node.cluster.feature_gates, UNVERSIONED_KUBELET_CONFIG_MAP);
-    let kubelet = format!("the ConfigMap kube-system/{}", release.kubelet.config_map_name(before, gate));
+    let kubelet = format!("the ConfigMap kube-system/{}", release.kubelet.config_map_name(first, gate));
+    let mut blocks = Vec::new();
     for (config, place) in [
         (&node.kubelet.value, kubelet.as_str()),
         (&node.kube_proxy.value, "the ConfigMap kube-system/kube-proxy"),
     ] {
         let names = config["featureGates"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-        gates(names, &format!("featureGates in {place}"), before, hop, found);
+        blocks.extend(gates(names, &format!("featureGates in {place}"), before, &node.version));
     }
-    for name in unknown_gates(node) {
-        found.notes.push(format!("kubeadm's feature gate {name} has no effect from {hop} on"));
-    }
+    blocks
 }
 
 fn gates<'a>(
@@ -155,15 +198,44 @@ fn gates<'a>(
     place: &str,
     before: &Version,
     hop: &Version,
-    found: &mut Outlook,
-) {
-    for name in names.map(str::trim) {
-        if let Some(minor) = gone::gate(name, before, hop) {
-            found
-                .blocks
-                .push(format!("there is no feature gate {name} from v1.{minor} on: remove it from {place}"));
-        }
+) -> Vec<String> {
+    let gone = |name: &'a str| Some((name, gone::gate(name, before, hop)?));
+    let text = |(name, minor): (&str, u32)| {
+        format!("there is no feature gate {name} from v1.{minor} on: remove it from {place}")
+    };
+    names.map(str::trim).filter_map(gone).map(text).collect()
+}
+
+/// Gates of kubeadm's own that the version before had.
+fn gates_without_effect(node: &InitSpec, before: &Version) -> Vec<String> {
+    let Ok(release) = Release::of(before) else { return Vec::new() };
+    let lost = unknown_gates(node).filter(|name| features::find(&release, name).is_some());
+    lost.map(|name| format!("kubeadm's feature gate {name} has no effect from {} on", node.version)).collect()
+}
+
+/// Nodes with Docker, where kubelets do not speak to it any more.
+async fn docker(node: &InitSpec, before: &Version, view: View<'_>) -> Result<Option<String>, PhaseError> {
+    let speaks = |release: &Release| release.kubelet.env_flags.contains(&EnvFlag::NetworkPluginWithDocker);
+    if speaks(&node.release) || !Release::of(before).is_ok_and(|release| speaks(&release)) {
+        return Ok(None);
     }
+    let nodes = view.api.list(NODES, "", &Selector::default()).await.map_err(|source| PhaseError::Api {
+        verb: "list",
+        object: "nodes".into(),
+        source,
+    })?;
+    let docker =
+        |node: &&Value| node["metadata"]["annotations"][CRI_SOCKET].as_str().is_some_and(is_dockershim);
+    let names: Vec<&str> =
+        nodes.iter().filter(docker).filter_map(|n| n["metadata"]["name"].as_str()).collect();
+    let minor = node.version.major_minor();
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "kubelets of v{minor} do not speak to Docker any more: before those of nodes [{}] are upgraded, they need containerd, \
+             CRI-O or cri-dockerd, and --container-runtime-endpoint in /var/lib/kubelet/kubeadm-flags.env in place of --network-plugin",
+            names.join(" ")
+        )
+    }))
 }
 
 /// What earlier hops will have changed.
@@ -210,7 +282,10 @@ impl Ahead {
                 ));
                 *text = new;
             }
-            Verdict::Unknown(reason) => found.blocks.push(format!("CoreDNS will not be upgraded: {reason}")),
+            Verdict::Unknown(reason) => {
+                let text = format!("CoreDNS will not be upgraded: {reason}");
+                found.blocks.push(Block { check: Some(COREDNS_MIGRATION), text });
+            }
         }
         *tag = Some(wanted);
     }

@@ -25,6 +25,8 @@ pub struct Objections {
     pub fatal: Vec<String>,
     /// `--force` does against these.
     pub forceable: Vec<String>,
+    /// The same of kubelets that are too old, which an upgrade of theirs helps too.
+    pub old_kubelets: Option<String>,
 }
 
 /// A version that is not allowed.
@@ -50,6 +52,11 @@ pub fn list(objections: &[String]) -> String {
 }
 
 impl Objections {
+    /// Everything that `--force` does against.
+    pub fn all_forceable(&self) -> Vec<String> {
+        self.forceable.iter().chain(&self.old_kubelets).cloned().collect()
+    }
+
     /// What is to be said where they are overruled, or the error.
     ///
     /// # Errors
@@ -58,12 +65,13 @@ impl Objections {
         if !self.fatal.is_empty() {
             return Err(PolicyError::Fatal(self.fatal));
         }
-        match (self.forceable.len(), force) {
+        let forceable = self.all_forceable();
+        match (forceable.len(), force) {
             (0, _) => Ok(None),
-            (_, false) => Err(PolicyError::Forceable(self.forceable)),
+            (_, false) => Err(PolicyError::Forceable(forceable)),
             (n, true) => Ok(Some(format!(
                 "[upgrade/preflight] Found {n} potential version compatibility errors but skipping since the --force flag is set: \n\n{}",
-                list(&self.forceable)
+                list(&forceable)
             ))),
         }
     }
@@ -120,21 +128,18 @@ pub fn judge(target: &Version, cluster: &ClusterState, kubeadm: &Version, policy
             target.to_string()
         ));
     }
-    let kubelets = |wrong: &dyn Fn(&Version) -> bool| -> Vec<&str> {
+    let kubelets = |what: &str, wrong: &dyn Fn(&Version) -> bool| -> Option<String> {
         let all = cluster.kubelets.keys().map(String::as_str);
-        all.filter(|text| text.parse().is_ok_and(|v| wrong(&v))).collect()
-    };
-    for (wrong, what) in [
-        (kubelets(&|v| skew::kubelet_left_behind(v, target)), "too old"),
-        (kubelets(&|v| skew::kubelet_newer_than_control_plane(v, target)), "too new"),
-    ] {
-        if !wrong.is_empty() {
-            found.forceable.push(format!(
+        let wrong: Vec<&str> = all.filter(|text| text.parse().is_ok_and(|v| wrong(&v))).collect();
+        (!wrong.is_empty()).then(|| {
+            format!(
                 "There are kubelets in this cluster that are {what} that have these versions [{}]",
                 wrong.join(" ")
-            ));
-        }
-    }
+            )
+        })
+    };
+    found.forceable.extend(kubelets("too new", &|v| skew::kubelet_newer_than_control_plane(v, target)));
+    found.old_kubelets = kubelets("too old", &|v| skew::kubelet_left_behind(v, target));
     found
 }
 
@@ -161,7 +166,8 @@ mod tests {
     ) -> (Vec<String>, Vec<String>) {
         let target = target.parse().unwrap();
         let found = judge(&target, &state(servers, kubelets), &KUBEADM.parse().unwrap(), policy);
-        (found.fatal, found.forceable)
+        let forceable = found.all_forceable();
+        (found.fatal, forceable)
     }
 
     #[track_caller]
@@ -219,7 +225,8 @@ mod tests {
 
     #[test]
     fn force_overrules_what_is_not_fatal() {
-        let both = Objections { fatal: vec!["a".into()], forceable: vec!["b".into()] };
+        let both =
+            Objections { fatal: vec!["a".into()], forceable: vec!["b".into()], ..Objections::default() };
         assert_eq!(both.clone().overruled(true), Err(PolicyError::Fatal(vec!["a".into()])));
         let forceable = Objections { fatal: Vec::new(), ..both };
         let error = forceable.clone().overruled(false).unwrap_err().to_string();

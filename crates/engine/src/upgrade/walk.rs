@@ -74,6 +74,29 @@ pub enum NoWalk {
         /// Whether `--force` helps.
         forceable: bool,
     },
+    /// A hop would fail.
+    #[error(
+        "the way from {from} to {to} cannot be gone, and nothing was changed:\n\n{}{}",
+        each(blocks),
+        against(checks)
+    )]
+    Blocked {
+        /// The version of the cluster.
+        from: Version,
+        /// Where the walk would end.
+        to: Box<Version>,
+        /// What is in the way of which hop.
+        blocks: Vec<(Version, Vec<String>)>,
+        /// The checks that find these, where all of them can be ignored.
+        checks: Vec<&'static str>,
+    },
+}
+
+fn against(checks: &[&str]) -> String {
+    match checks.is_empty() {
+        true => String::new(),
+        false => format!("\nTo go it all the same, pass --ignore-preflight-errors={}", checks.join(",")),
+    }
 }
 
 fn each(objections: &[(Version, Vec<String>)]) -> String {
@@ -108,6 +131,21 @@ pub enum WalkError {
         waited: String,
         /// What is wrong.
         findings: Vec<String>,
+    },
+    /// Kubelets have to follow before the next hop.
+    #[error(
+        "the cluster was upgraded to {version}; before {next}, {objection}: upgrade the kubelets of nodes [{}] to v{} \
+         (`kubeadm upgrade node` and the new kubelet on each), or pass --force", nodes.join(" "), version.major_minor()
+    )]
+    Kubelets {
+        /// The version of the hop.
+        version: Version,
+        /// That of the next one.
+        next: Box<Version>,
+        /// What is against it.
+        objection: String,
+        /// The nodes whose kubelets are older than the cluster.
+        nodes: Vec<String>,
     },
     /// Other control-plane nodes have to follow before the next hop.
     #[error(
@@ -170,28 +208,50 @@ impl Walk {
         found
     }
 
-    /// Whether it may be begun.
+    /// Whether it may be begun, and what is to be said then: what `--force` overrules, or before which hop it is going to stop
+    /// for kubelets, which nobody but their nodes can upgrade.
     ///
     /// # Errors
     /// See [`NoWalk`].
-    pub fn allowed(&self, state: &ClusterState, kubeadm: &Version, policy: Policy) -> Result<(), NoWalk> {
+    pub fn allowed(
+        &self,
+        state: &ClusterState,
+        kubeadm: &Version,
+        policy: Policy,
+    ) -> Result<Option<String>, NoWalk> {
         let nodes = left_behind(state, &self.from);
         if self.hops[0] != self.from && !nodes.is_empty() {
             return Err(NoWalk::Behind { version: self.from.clone(), nodes });
         }
-        let judged = self.judge(state, kubeadm, policy);
+        let mut judged = self.judge(state, kubeadm, policy);
         let forceable = judged.iter().all(|found| found.fatal.is_empty());
-        let wanted = judged.into_iter().map(|found| if forceable { found.forceable } else { found.fatal });
-        let hops = self.hops.iter().cloned().zip(wanted);
-        let objections: Vec<_> = hops.filter(|(_, texts)| !texts.is_empty()).collect();
-        if objections.is_empty() || forceable && policy.force {
-            return Ok(());
+        let mut stop = None;
+        if !policy.force {
+            for (hop, found) in self.hops.iter().zip(&mut judged).skip(1) {
+                let objection = found.old_kubelets.take();
+                stop = stop.or_else(|| Some((hop, objection?)));
+            }
         }
-        Err(self.refused(objections, forceable))
+        let wanted =
+            judged.into_iter().map(|found| if forceable { found.all_forceable() } else { found.fatal });
+        let objections = self.by_hop(wanted);
+        match objections.is_empty() {
+            true => Ok(stop.map(|(hop, objection)| {
+                format!("[upgrade] It stops before {hop}, unless kubelets follow until then. {objection}")
+            })),
+            false if forceable && policy.force => {
+                Ok(Some(format!("[upgrade] Overruled by the --force flag:\n\n{}", each(&objections))))
+            }
+            false => {
+                let (from, to) = (self.from.clone(), Box::new(self.to().clone()));
+                Err(NoWalk::Objections { from, to, objections, forceable })
+            }
+        }
     }
 
-    pub(super) fn refused(&self, objections: Vec<(Version, Vec<String>)>, forceable: bool) -> NoWalk {
-        NoWalk::Objections { from: self.from.clone(), to: Box::new(self.to().clone()), objections, forceable }
+    /// What there is for each hop, without those that have nothing.
+    pub(super) fn by_hop(&self, texts: impl Iterator<Item = Vec<String>>) -> Vec<(Version, Vec<String>)> {
+        self.hops.iter().cloned().zip(texts).filter(|(_, texts)| !texts.is_empty()).collect()
     }
 
     /// What is said before it begins.
@@ -236,11 +296,8 @@ impl Walk {
                 "[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{hop}\"."
             ));
             from = hop;
-            if at + 1 < self.hops.len() {
-                let nodes = left_behind(&ClusterState::look(executor.view().api).await?, hop);
-                if !nodes.is_empty() {
-                    return Err(WalkError::Others { version: hop.clone(), nodes });
-                }
+            if let Some(next) = self.hops.get(at + 1) {
+                may_go_on(&spec, hop, next, &ClusterState::look(executor.view().api).await?)?;
             }
         }
         Ok(())
@@ -272,6 +329,30 @@ fn left_behind(state: &ClusterState, version: &Version) -> Vec<String> {
     let earlier = |text: &str| text.parse().is_ok_and(|v| skew::precedes(&v, version));
     let found = state.of(API_SERVER).into_iter().filter(|(text, _)| earlier(text));
     found.flat_map(|(_, nodes)| nodes).collect()
+}
+
+/// Whether the next hop may follow: what is not this node's has to come along.
+fn may_go_on(
+    spec: &UpgradeSpec,
+    hop: &Version,
+    next: &Version,
+    state: &ClusterState,
+) -> Result<(), WalkError> {
+    let version = hop.clone();
+    let nodes = left_behind(state, hop);
+    if !nodes.is_empty() {
+        return Err(WalkError::Others { version, nodes });
+    }
+    let found = policy::judge(next, state, &spec.kubeadm_version, spec.policy);
+    match found.old_kubelets.filter(|_| !spec.policy.force) {
+        None => Ok(()),
+        Some(objection) => {
+            let older = |text: &str| text.parse().is_ok_and(|v| skew::upgrade_step(&v, hop) > 0);
+            let nodes = state.kubelets.iter().filter(|(text, _)| older(text));
+            let nodes = nodes.flat_map(|(_, nodes)| nodes).cloned().collect();
+            Err(WalkError::Kubelets { version, next: Box::new(next.clone()), objection, nodes })
+        }
+    }
 }
 
 /// What runs in a cluster, and the version that its configuration names.
@@ -343,16 +424,22 @@ mod tests {
         let allowed = |kubelets: &[&str], policy| {
             walk.allowed(&state(&[("v1.34.4", "cp1")], kubelets), &v("1.37.2"), policy)
         };
-        assert_eq!(allowed(&["v1.34.4"], plain), Ok(()));
-        let error = allowed(&["v1.32.1", "v1.34.4"], plain).unwrap_err().to_string();
+        assert_eq!(allowed(&["v1.34.4"], plain), Ok(None));
+        let said = allowed(&["v1.32.1", "v1.34.4"], plain).unwrap().unwrap();
         assert!(
-            error.contains("v1.36.3:\n\t- There are kubelets in this cluster that are too old")
-                && error.contains("v1.37.2:\n\t- There are kubelets")
-                && !error.contains("v1.35.4:")
+            said.contains("stops before v1.36.3")
+                && said.contains("too old that have these versions [v1.32.1]"),
+            "{said}"
+        );
+        let error = allowed(&["v1.31.1"], plain).unwrap_err().to_string();
+        assert!(
+            error.contains("v1.35.4:\n\t- There are kubelets in this cluster that are too old")
+                && !error.contains("v1.36.3:")
                 && error.contains("--force"),
             "{error}"
         );
-        assert_eq!(allowed(&["v1.32.1"], Policy { force: true, ..plain }), Ok(()));
+        let said = allowed(&["v1.32.1"], Policy { force: true, ..plain }).unwrap().unwrap();
+        assert!(said.contains("v1.36.3:\n\t- There are kubelets") && said.contains("v1.37.2:"), "{said}");
         let older =
             walk.allowed(&state(&[("v1.34.4", "cp1")], &[]), &v("1.36.9"), Policy { force: true, ..plain });
         assert!(matches!(older, Err(NoWalk::Objections { forceable: false, .. })), "{older:?}");
@@ -366,6 +453,6 @@ mod tests {
         assert_eq!(error, NoWalk::Behind { version: v("1.36.3"), nodes: vec!["cp2".into()] });
         // One that is ahead is what an interrupted hop leaves.
         let ahead = state(&[("v1.37.2", "cp1")], &[]);
-        assert_eq!(walk.allowed(&ahead, &v("1.37.2"), Policy::default()), Ok(()));
+        assert_eq!(walk.allowed(&ahead, &v("1.37.2"), Policy::default()), Ok(None));
     }
 }

@@ -3,6 +3,7 @@
 
 mod case;
 mod cluster;
+mod hops;
 mod join;
 mod join_control_plane;
 mod killed;

@@ -284,7 +284,7 @@ pub(crate) fn written(steps: &[Step]) -> BTreeMap<String, Vec<Value>> {
                 let text = object.to_string().replace(&STANDARD.encode(CA), CA);
                 (key("CREATE", resource.plural, object), serde_json::from_str(&text).unwrap())
             }
-            Action::MarkNode(NodeMarks { name, labels, annotations, taints, config_source }) => {
+            Action::MarkNode(NodeMarks { name, labels, annotations, taints, config_source, .. }) => {
                 let map = |pairs: &[(String, String)]| -> Value {
                     match pairs {
                         [] => Value::Null,

@@ -1,7 +1,8 @@
 //! What the hops of a walk would meet, found before the first.
 
 use futures::executor::block_on;
-use kubeadm_engine::resource::CONFIG_MAPS;
+use kubeadm_engine::resource::{CONFIG_MAPS, NODES};
+use kubeadm_engine::spec::Ignored;
 use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_engine::upgrade::outlook::{self, Outlook};
 use kubeadm_engine::upgrade::walk::{NoWalk, Walk};
@@ -23,13 +24,21 @@ fn outlooks(host: &MemoryHost, walk: &Walk) -> Vec<Outlook> {
     found
 }
 
+fn texts(outlook: &Outlook) -> Vec<&str> {
+    outlook.blocks.iter().map(|block| block.text.as_str()).collect()
+}
+
+fn unblocked(walk: &Walk, found: Vec<Outlook>) -> Result<(), NoWalk> {
+    outlook::unblocked(walk, found, &Ignored::default())
+}
+
 #[test]
 fn a_default_cluster_meets_nothing() {
     let host = cluster(OLD, "");
     let walk = Walk::new(v(OLD), &[], v(NEW)).unwrap();
     let found = outlooks(&host, &walk);
     assert_eq!(found, [Outlook::default()]);
-    assert_eq!(outlook::unblocked(&walk, found), Ok(()));
+    assert_eq!(unblocked(&walk, found), Ok(()));
 }
 
 #[test]
@@ -40,15 +49,17 @@ fn arguments_and_gates_that_are_gone_block_the_hop_they_go_with() {
     let walk = Walk::new(v(OLD), &[], v(NEW)).unwrap();
     let found = outlooks(&host, &walk);
     assert_eq!(
-        found[0].blocks,
+        texts(&found[0]),
         [
             "kube-controller-manager has no flag --concurrent-service-syncs from v1.37 on: remove it from controllerManager.extraArgs in the ConfigMap kube-system/kubeadm-config"
         ]
     );
-    let Err(NoWalk::Objections { objections, forceable: true, .. }) = outlook::unblocked(&walk, found) else {
-        panic!("not refused")
-    };
-    assert_eq!(objections[0].0, v(NEW));
+    let ignored = Ignored(["componentflags".to_owned()].into());
+    assert_eq!(outlook::unblocked(&walk, found.clone(), &ignored), Ok(()));
+    let error = unblocked(&walk, found).unwrap_err();
+    assert!(error.to_string().contains("--ignore-preflight-errors=ComponentFlags"), "{error}");
+    let NoWalk::Blocked { blocks, .. } = error else { panic!("{error}") };
+    assert_eq!(blocks[0].0, v(NEW));
 }
 
 #[test]
@@ -63,27 +74,25 @@ fn arguments_that_a_later_etcd_does_not_start_with_block_the_hop_that_brings_it(
     let walk = Walk::new(v("v1.33.13"), &between, v(NEW)).unwrap();
     let found = outlooks(&host, &walk);
     let place = "remove it from etcd.local.extraArgs in the ConfigMap kube-system/kubeadm-config";
-    let blocks: Vec<&[String]> = found.iter().map(|outlook| outlook.blocks.as_slice()).collect();
+    let blocks: Vec<Vec<&str>> = found.iter().map(texts).collect();
     assert_eq!(
         blocks,
         [
-            &[format!(
+            vec![&*format!(
                 "etcd 3.6, which v1.34 brings, does not start with --experimental-watch-progress-notify-interval: {place}; --watch-progress-notify-interval does the same from v1.34 on"
-            )][..],
-            &[],
-            &[],
-            &[
-                format!(
+            )],
+            vec![],
+            vec![],
+            vec![
+                &*format!(
                     "etcd 3.7, which v1.37 brings, does not start with --experimental-corrupt-check-time: {place}; --corrupt-check-time does the same from v1.34 on"
                 ),
-                format!("etcd 3.7, which v1.37 brings, does not start with --discovery-proxy: {place}"),
-            ][..],
+                &*format!("etcd 3.7, which v1.37 brings, does not start with --discovery-proxy: {place}"),
+            ],
         ]
     );
-    let Err(NoWalk::Objections { objections, .. }) = outlook::unblocked(&walk, found) else {
-        panic!("not refused")
-    };
-    assert_eq!(objections.iter().map(|(hop, _)| hop.clone()).collect::<Vec<_>>(), [v("v1.34.4"), v(NEW)]);
+    let Err(NoWalk::Blocked { blocks, .. }) = unblocked(&walk, found) else { panic!("not refused") };
+    assert_eq!(blocks.iter().map(|(hop, _)| hop.clone()).collect::<Vec<_>>(), [v("v1.34.4"), v(NEW)]);
 }
 
 #[test]
@@ -96,9 +105,9 @@ fn arguments_of_an_etcd_that_stays_block_nothing() {
         block_on(outlook::look(&walk, &spec, host.view())).unwrap().remove(0).blocks
     };
     assert_eq!(blocks(&host, upgrade(true)).len(), 1);
-    assert_eq!(blocks(&host, upgrade(false)), [""; 0]);
+    assert_eq!(blocks(&host, upgrade(false)), []);
     let host = cluster(OLD, &format!("etcd: {{local: {{imageTag: 3.6.8-0, {arguments}}}}}\n"));
-    assert_eq!(blocks(&host, upgrade(true)), [""; 0]);
+    assert_eq!(blocks(&host, upgrade(true)), []);
 }
 
 #[test]
@@ -106,18 +115,19 @@ fn an_etcd_of_the_users_that_lacks_the_flags_of_a_minor_blocks_it() {
     let walk = Walk::new(v("v1.34.4"), &[v("v1.35.4")], v(OLD)).unwrap();
     let blocks = |tag: &str| {
         let host = cluster("v1.34.4", &format!("etcd: {{local: {{imageTag: {tag}}}}}\n"));
-        outlooks(&host, &walk).into_iter().map(|outlook| outlook.blocks).collect::<Vec<_>>()
+        let found = outlooks(&host, &walk);
+        found.iter().map(|outlook| texts(outlook).concat()).collect::<Vec<_>>()
     };
     let found = blocks("3.5.24-0");
-    assert_eq!(found[0], [""; 0]);
     assert_eq!(
-        found[1],
+        found,
         [
-            "etcd 3.5.24-0, which etcd.local.imageTag in the ConfigMap kube-system/kubeadm-config names, does not know the flags that etcd has in v1.36: name a tag from 3.6.0 on, or none for 3.6.8-0"
+            "",
+            "etcd 3.5.24-0, which etcd.local.imageTag in the ConfigMap kube-system/kubeadm-config names, does not know the flags or probes that etcd has in v1.36: name a tag from 3.6.0 on, or none for 3.6.8-0"
         ]
     );
     for tag in ["3.6.0-0", "3.6.5-0", "mine"] {
-        assert_eq!(blocks(tag), [[""; 0]; 2], "{tag}");
+        assert_eq!(blocks(tag), [""; 2], "{tag}");
     }
 }
 
@@ -140,7 +150,7 @@ featureGates: {DynamicProvisioningScheduling: true}
         format!("there is no feature gate {name} from v1.12 on: remove it from {place}")
     };
     assert_eq!(
-        first.blocks,
+        texts(&first),
         [
             gate("ReadOnlyAPIDataVolumes", "apiServer.extraArgs in the ConfigMap kube-system/kubeadm-config"),
             gate(
@@ -149,7 +159,7 @@ featureGates: {DynamicProvisioningScheduling: true}
             ),
         ]
     );
-    assert_eq!(second.blocks, [""; 0]);
+    assert_eq!(second.blocks, []);
     let told = |outlook: &Outlook, words: &str| outlook.notes.iter().any(|note| note.contains(words));
     assert!(
         told(
@@ -172,15 +182,50 @@ fn what_the_next_release_cannot_say_or_read_blocks() {
     host.cluster.place(CONFIG_MAPS, map);
     let walk = Walk::new(v(OLD), &[], v(NEW)).unwrap();
     // CoreDNS changed nothing in the language since: what cannot be read is kept.
-    assert_eq!(outlooks(&host, &walk)[0].blocks, [""; 0]);
+    assert_eq!(outlooks(&host, &walk)[0].blocks, []);
     let host = cluster("v1.11.10", "");
     let mut map = host.cluster.object(CONFIG_MAPS, "kube-system", "coredns").unwrap();
     map["data"]["Corefile"] = json!(".:53 {\n    errors\n");
     host.cluster.place(CONFIG_MAPS, map);
     let walk = Walk::new(v("v1.11.10"), &[], v("v1.12.10")).unwrap();
-    let blocks = &outlooks(&host, &walk)[0].blocks;
+    let found = outlooks(&host, &walk);
+    let blocks = &found[0].blocks;
     assert!(
-        matches!(blocks.as_slice(), [one] if one.starts_with("CoreDNS will not be upgraded: ")),
+        matches!(blocks.as_slice(), [one] if one.text.starts_with("CoreDNS will not be upgraded: ") && one.check == Some("CoreDNSMigration")),
         "{blocks:?}"
     );
+}
+
+#[test]
+fn a_later_hop_names_the_config_map_that_is_there() {
+    let more = "---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nfeatureGates: {TTLAfterFinished: true}\n";
+    let host = cluster("v1.23.17", more);
+    let walk = Walk::new(v("v1.23.17"), &[v("v1.24.17")], v("v1.25.16")).unwrap();
+    let found = outlooks(&host, &walk);
+    assert_eq!(
+        texts(&found[1]),
+        [
+            "there is no feature gate TTLAfterFinished from v1.25 on: remove it from featureGates in the ConfigMap kube-system/kubelet-config-1.23"
+        ]
+    );
+}
+
+#[test]
+fn nodes_with_docker_are_told_before_kubelets_stop_to_speak_to_it() {
+    let host = cluster("v1.22.17", "");
+    let mut node = host.cluster.object(NODES, "", "cp1").unwrap();
+    node["metadata"]["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"] =
+        json!("/var/run/dockershim.sock");
+    host.cluster.place(NODES, node);
+    let walk = Walk::new(v("v1.22.17"), &["v1.23.17", "v1.24.17"].map(v), v("v1.25.16")).unwrap();
+    let told: Vec<bool> = outlooks(&host, &walk)
+        .iter()
+        .map(|outlook| {
+            outlook
+                .notes
+                .iter()
+                .any(|note| note.contains("do not speak to Docker any more: before those of nodes [cp1]"))
+        })
+        .collect();
+    assert_eq!(told, [false, true, false]);
 }

@@ -57,6 +57,11 @@ pub struct Images {
 }
 
 impl Images {
+    /// Whether a repository is the default of some release.
+    pub fn was_default(repository: &str) -> bool {
+        DEFAULT_REPOSITORY.0.iter().any(|(_, default)| *default == repository)
+    }
+
     /// The name of a component's image, without repository and tag. `arch` is Go's name of the architecture.
     pub fn name(&self, component: &str, arch: &str) -> String {
         match self.naming {

@@ -4,7 +4,7 @@ use crate::column::Span;
 use crate::listing::Facts;
 
 /// Facts of a control-plane node.
-#[derive(Debug, Clone, Facts)]
+#[derive(Debug, Clone, PartialEq, Eq, Facts)]
 pub struct NodeFacts {
     /// Labels without value.
     pub labels: Vec<&'static str>,

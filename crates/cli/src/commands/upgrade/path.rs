@@ -4,7 +4,7 @@ use kubeadm_engine::phases::PhaseError;
 use kubeadm_engine::ports::Effects;
 use kubeadm_engine::run::Executor;
 use kubeadm_engine::upgrade::UpgradeSpec;
-use kubeadm_engine::upgrade::outlook::{self, Outlook};
+use kubeadm_engine::upgrade::outlook::{self, Block, Outlook};
 use kubeadm_engine::upgrade::walk::{self, Walk};
 use kubeadm_release::{Release, Version};
 use serde::Serialize;
@@ -54,8 +54,14 @@ pub(super) fn print(
     between.extend(unknown.iter().cloned());
     let walk = Walk::new(from, &between, to)?;
     let mut ahead = session.block_on(outlook::look(&walk, spec, executor.view())).map_err(explain)?;
-    for (outlook, found) in ahead.iter_mut().zip(walk.judge(&state, &spec.kubeadm_version, spec.policy)) {
-        outlook.blocks.splice(0..0, found.fatal.into_iter().chain(found.forceable));
+    let judged = walk.judge(&state, &spec.kubeadm_version, spec.policy);
+    for (at, (outlook, mut found)) in ahead.iter_mut().zip(judged).enumerate() {
+        // Kubelets may follow on the way, but not before its first hop.
+        if let Some(text) = found.old_kubelets.take_if(|_| at > 0) {
+            outlook.notes.push(format!("{text}: upgrade them before this hop"));
+        }
+        let texts = found.fatal.iter().cloned().chain(found.all_forceable());
+        outlook.blocks.splice(0..0, texts.map(|text| Block { check: None, text }));
     }
     let path = path(&walk, ahead, &unknown)?;
     format.print(&[path], |paths| paths.iter().map(text).collect())
@@ -75,7 +81,7 @@ fn path(walk: &Walk, outlooks: Vec<Outlook>, unknown: &[Version]) -> Result<Upgr
             minor_only: unknown.contains(hop),
             changes: changes(&Release::of(before)?, &Release::of(hop)?),
             notes,
-            blocks,
+            blocks: blocks.into_iter().map(|block| block.text).collect(),
         });
         before = hop;
     }
@@ -96,15 +102,17 @@ fn text(path: &UpgradePath) -> String {
             }
         }
     }
-    let blocked = path.hops.iter().any(|hop| !hop.blocks.is_empty());
     let named: Vec<&str> = path.hops.iter().map(|hop| hop.to.as_str()).collect();
+    let free = path.hops.iter().take_while(|hop| hop.blocks.is_empty()).count();
+    let command = |hops: &[&str]| format!("\n\n\tkubeadm upgrade apply --through {}\n\n", hops.join(","));
     text += "\n";
-    text += &match blocked {
-        true => "Remove what blocks it, then look again.\n".to_owned(),
-        false => format!(
-            "You can go this way by executing the following command:\n\n\tkubeadm upgrade apply --through {}\n\n",
-            named.join(",")
+    text += &match free {
+        0 => "Remove what blocks it, then look again.\n".to_owned(),
+        free if free < named.len() => format!(
+            "Remove what blocks it, then look again. Until there you can go by executing the following command:{}",
+            command(&named[..free])
         ),
+        _ => format!("You can go this way by executing the following command:{}", command(&named)),
     };
     text
 }

@@ -14,9 +14,10 @@ use kubeadm_engine::preflight::{self, Report, upgrade};
 use kubeadm_engine::resource::CONFIG_MAPS;
 use kubeadm_engine::run::Executor;
 use kubeadm_engine::spec::ADMIN_CONF;
-use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_engine::upgrade::policy::Policy;
 use kubeadm_engine::upgrade::versions::{ByVersion, Candidates, ClusterState, Offer, images, offers};
+use kubeadm_engine::upgrade::walk::Walk;
+use kubeadm_engine::upgrade::{UpgradeSpec, outlook};
 use kubeadm_release::{Version, skew};
 use serde::Serialize;
 
@@ -60,7 +61,6 @@ struct Wish {
     target: Option<Version>,
     /// The whole way there is asked for.
     to: Option<Wished>,
-    with_etcd: bool,
 }
 
 fn wish(call: &Call<'_>, session: &Session, notices: &mut Vec<Notice>) -> Result<Wish, CommandError> {
@@ -71,6 +71,9 @@ fn wish(call: &Call<'_>, session: &Session, notices: &mut Vec<Notice>) -> Result
     let to = flags.given("to").then(|| Wished::of(flags, "to")).transpose()?;
     if to.is_some() && argument(call).is_some() {
         return Err(CommandError::new("name the version by --to or as an argument, not both"));
+    }
+    if to.is_some() && !block.kubernetes_version.is_empty() {
+        return Err(CommandError::new("name the version by --to or in the configuration file, not both"));
     }
     let access = access(flags, ADMIN_CONF, session)?;
     let target = match argument(call).unwrap_or(&block.kubernetes_version) {
@@ -85,7 +88,8 @@ fn wish(call: &Call<'_>, session: &Session, notices: &mut Vec<Notice>) -> Result
         release_candidates: on("allow-release-candidate-upgrades", block.allow_rc_upgrades),
         force: false,
     };
-    Ok(Wish { spec, target, to, with_etcd: on("etcd-upgrade", block.etcd_upgrade.unwrap_or(true)) })
+    spec.upgrade_etcd = on("etcd-upgrade", block.etcd_upgrade.unwrap_or(true));
+    Ok(Wish { spec, target, to })
 }
 
 fn look(wish: &Wish, fx: &Effects, session: &Session) -> Result<UpgradePlan, CommandError> {
@@ -132,11 +136,20 @@ fn look(wish: &Wish, fx: &Effects, session: &Session) -> Result<UpgradePlan, Com
     if found.is_empty() {
         fx.output.say("[upgrade] There is no version to upgrade to: the cluster is up to date");
     }
+    for Offer { version, .. } in &found {
+        // Where it does not start with a walk, it is within the minor: nothing is lost there.
+        let Ok(walk) = Walk::new(node.version.clone(), &[], version.clone()) else { continue };
+        let ahead = session.block_on(outlook::look(&walk, spec, executor.view()));
+        let ahead = ahead.map_err(|error| failure::explain_alone(error, &*fx.output))?;
+        for block in ahead.into_iter().flat_map(|outlook| outlook.blocks) {
+            fx.output.warn(&format!("[upgrade/versions] {version} is blocked: {}", block.text));
+        }
+    }
     let parts = Parts { state: &state, cluster: &cluster, kubeadm, config: &node.cluster };
     Ok(UpgradePlan {
         kind: "UpgradePlan",
         api_version: API_VERSION,
-        available_upgrades: found.iter().map(|offer| parts.available(offer, wish.with_etcd)).collect(),
+        available_upgrades: found.iter().map(|offer| parts.available(offer, spec.upgrade_etcd)).collect(),
         config_versions: vec![
             config_version(&node.kube_proxy.value, has_proxy),
             config_version(&node.kubelet.value, true),
@@ -406,6 +419,15 @@ mod tests {
 
     fn plan(offers: &[Offer], with_etcd: bool) -> UpgradePlan {
         let cluster = init_defaults(&Release::of(&v("1.36.1")).unwrap(), "").cluster;
+        for Offer { version, .. } in &found {
+            // Where it does not start with a walk, it is within the minor: nothing is lost there.
+            let Ok(walk) = Walk::new(node.version.clone(), &[], version.clone()) else { continue };
+            let ahead = session.block_on(outlook::look(&walk, spec, executor.view()));
+            let ahead = ahead.map_err(|error| failure::explain_alone(error, &*fx.output))?;
+            for block in ahead.into_iter().flat_map(|outlook| outlook.blocks) {
+                fx.output.warn(&format!("[upgrade/versions] {version} is blocked: {}", block.text));
+            }
+        }
         let parts = Parts { state: &state(), cluster: &v("1.36.1"), kubeadm: &v("1.37.2"), config: &cluster };
         let proxy = serde_json::json!({"apiVersion": "kubeproxy.config.k8s.io/v1alpha1"});
         let kubelet = serde_json::json!({"apiVersion": "kubelet.config.k8s.io/v1beta1"});

@@ -38,11 +38,12 @@ pub(super) fn walk(call: &Call<'_>, session: &Session) -> Result<(), CommandErro
     }
     let walk = Walk::new(from, &between, to)?;
     output.say(&walk.announcement());
-    walk.allowed(&state, &spec.kubeadm_version, spec.policy)?;
-    if !spec.policy.force {
-        let ahead = session.block_on(outlook::look(&walk, &spec, executor.view()));
-        outlook::unblocked(&walk, ahead.map_err(|error| failure::explain_alone(error, output))?)?;
+    if let Some(text) = walk.allowed(&state, &spec.kubeadm_version, spec.policy)? {
+        output.say(&text);
     }
+    let ahead = session.block_on(outlook::look(&walk, &spec, executor.view()));
+    let ahead = ahead.map_err(|error| failure::explain_alone(error, output))?;
+    outlook::unblocked(&walk, ahead, &spec.ignored)?;
     session.block_on(walk.run(&spec, &skip, &session.fx)).map_err(|error| match error {
         WalkError::Before(source) => failure::explain_alone(*source, output),
         WalkError::Hop { from, to, source } => {
@@ -65,6 +66,11 @@ fn wish(
         return Err(CommandError::new("name the version by --through or as an argument, not both"));
     }
     let config = configuration(flags, session, notices)?;
+    if !config.apply.kubernetes_version.is_empty() {
+        return Err(CommandError::new(
+            "name the version by --through or in the configuration file, not both",
+        ));
+    }
     let access = access(flags, ADMIN_CONF, session)?;
     if crate::resolve::is_dry(flags, config.apply.dry_run) {
         return Err(CommandError::new(

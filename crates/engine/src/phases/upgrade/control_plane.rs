@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use futures::future::BoxFuture;
 use kubeadm_config::types::ImagePullPolicy;
 use kubeadm_pki::KeyAlgorithm;
-use kubeadm_release::skew;
+use kubeadm_release::{Release, skew};
 use serde_json::Value;
 
+use super::{administrators, node_marks};
 use crate::etcd::health::{self, Needed};
 use crate::etcd::{access_at, own};
 use crate::manifests::{Component, HostFacts};
@@ -46,12 +47,19 @@ pub enum ControlPlaneError {
 pub fn plan_apply<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
     Box::pin(async move {
         let limit = spec.timeouts.upgrade_manifests;
-        steps(spec, view, |version| {
+        let mut steps = steps(spec, view, |version| {
             format!(
                 "[upgrade/control-plane] Upgrading your static Pod-hosted control plane to version {version:?} (timeout: {limit})..."
             )
         })
-        .await
+        .await?;
+        // Before the new version is stored: what an interrupted upgrade did not get to is found by the version of before.
+        let (node, _) = spec.node(view).await?;
+        if let Some(before) = spec.before().and_then(|version| Release::of(version).ok()) {
+            steps.extend(administrators::plan(&before, node, view).await?);
+            steps.extend(node_marks::plan(&before.node, &node.release.node, view.api).await?);
+        }
+        Ok(steps)
     })
 }
 

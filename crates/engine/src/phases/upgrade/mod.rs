@@ -6,10 +6,12 @@ use crate::phase::Phase;
 use crate::upgrade::UpgradeSpec;
 
 pub mod addon;
+mod administrators;
 pub mod bootstrap_token;
 pub mod control_plane;
 pub mod kubeconfig;
 pub mod kubelet_config;
+mod node_marks;
 pub mod post_upgrade;
 pub mod preflight;
 pub mod upload_config;

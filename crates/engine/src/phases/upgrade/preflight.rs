@@ -11,6 +11,7 @@ use crate::plan::{Action, Line, PullImages, Step};
 use crate::ports::View;
 use crate::preflight::{self, Outcome, Report, checks, upgrade};
 use crate::spec::InitSpec;
+use crate::upgrade::outlook::{COMPONENT_FLAGS, COREDNS_MIGRATION, component_flags};
 use crate::upgrade::versions::ClusterState;
 use crate::upgrade::{UpgradeSpec, policy};
 
@@ -73,7 +74,9 @@ pub async fn cluster(spec: &UpgradeSpec, node: &InitSpec, view: View<'_>) -> Res
     let mut report = Report::default();
     let mut add = |check: &str, outcome| report.add(check, outcome, &spec.ignored);
     let obstacle = addon::coredns_obstacle(node, view).await?;
-    add("CoreDNSMigration", obstacle.map_or_else(Outcome::good, Outcome::error));
+    add(COREDNS_MIGRATION, obstacle.map_or_else(Outcome::good, Outcome::error));
+    let flags = spec.before().map(|before| component_flags(node, spec.upgrade_etcd, before, before));
+    add(COMPONENT_FLAGS, Outcome { errors: flags.unwrap_or_default(), ..Outcome::good() });
     add("ControlPlaneNodesReady", upgrade::nodes_ready(node, view.api).await);
     add("StaticPodManifest", upgrade::manifests(view.files));
     Ok(report)
