@@ -5,10 +5,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Error, Result};
+use crate::{Error, Result, progress};
 
 /// How long a wait sleeps between two looks at something that raises no event.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Seconds before a download is tried again: a server that is away for a moment is back by then.
+const PAUSES: [u64; 3] = [2, 5, 15];
 
 /// What a finished command left.
 #[derive(Debug, Clone)]
@@ -212,6 +215,18 @@ pub fn wait_for<T>(
         }
         std::thread::sleep(LOOK);
     }
+}
+
+/// Tries what downloads, and tries it again after each of [`PAUSES`] while it fails. A failure that stays is the last try's.
+pub fn retry<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    for pause in PAUSES {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) => progress::detail(format!("tried again in {pause} s: {error}")),
+        }
+        std::thread::sleep(Duration::from_secs(pause));
+    }
+    attempt()
 }
 
 #[cfg(test)]

@@ -115,7 +115,10 @@ fn run_scenarios(
     let lab = Lab::open();
     let folder = build::repository().join("target/lab");
     let mixed = chosen.iter().any(|s| s.mixed);
-    let reference = mixed.then(|| reference_of(&lab, matches)).transpose()?;
+    let (reference, lacking) = match mixed.then(|| reference_of(&lab, matches)).transpose() {
+        Ok(reference) => (reference, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
     let options = Options {
         kubeadm,
         reference: reference.as_ref(),
@@ -124,6 +127,11 @@ fn run_scenarios(
         folder: &folder,
     };
     for scenario in chosen {
+        if let (true, Some(error)) = (scenario.mixed, &lacking) {
+            tally
+                .note(scenario.name, Err(Error::Unfit(format!("there is no original to mix with: {error}"))));
+            continue;
+        }
         match scenario::run(&lab, scenario, &options) {
             Verdict::Passed => tally.passed += 1,
             Verdict::Failed => tally.failed.push(scenario.name.to_owned()),
