@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::command::{Output, Run, Running, wait_for};
+use crate::command::{Output, Run, Running, retry, wait_for};
 use crate::error::At as _;
 use crate::images::{self, Image};
 use crate::releases::{self, Release};
@@ -52,13 +52,17 @@ pub fn make_rootfs(lab: &Lab) -> Result<()> {
         return Ok(());
     }
     let partial = lab.root().join("rootfs.partial");
-    let _ = std::fs::remove_dir_all(&partial);
     std::fs::create_dir_all(lab.root()).at("make", lab.root())?;
     progress::during("make the nodes' root file system with debootstrap: about 2 minutes", || {
-        Run::new("debootstrap")
-            .args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE])
-            .args([&partial])
-            .read()
+        retry(|| {
+            if partial.exists() {
+                std::fs::remove_dir_all(&partial).at("remove", &partial)?;
+            }
+            Run::new("debootstrap")
+                .args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE])
+                .args([&partial])
+                .read()
+        })
     })?;
     let _ = std::fs::remove_dir_all(&rootfs);
     std::fs::rename(&partial, &rootfs).at("move to", &rootfs)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use kubeadm_lab::kubeadm::Kubeadm;
 use kubeadm_lab::scenario::{self, Options, Packages, Scenario, Verdict};
-use kubeadm_lab::{Error, Lab, Result, cluster, progress, scenarios};
+use kubeadm_lab::{Error, Lab, Result, cluster, packages, progress, scenarios};
 
 use crate::{build, dist, golden, kubeadm_of, reference_of, root, shipped};
 
@@ -41,6 +41,11 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<bool> {
     let names: Vec<&str> =
         matches.get_many::<String>("names").into_iter().flatten().map(String::as_str).collect();
     let chosen = choose(&names, matches.get_flag("all"))?;
+    if root::have() {
+        cluster::check_machine()?;
+        // Here already: tests of the workspace run openssl.
+        packages::install()?;
+    }
     let mut tally = Tally::default();
     if names.is_empty() && !matches.get_flag("lab-only") {
         static_checks(&mut tally);
@@ -111,7 +116,6 @@ fn run_scenarios(
     packages: Option<&Packages>,
     matches: &ArgMatches,
 ) -> Result<()> {
-    cluster::check_machine()?;
     let lab = Lab::open();
     let folder = build::repository().join("target/lab");
     let mixed = chosen.iter().any(|s| s.mixed);
