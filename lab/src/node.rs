@@ -31,6 +31,8 @@ const SERVICES: &str = "10.96.0.0/12";
 /// Nothing from the nodes leaves this machine, and they are told so at once.
 const CLOSED: [&str; 5] = ["iif", BRIDGE, "priority", "198", "unreachable"];
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
+/// Until killed processes and their cgroups are gone: moments, unless the machine writes much to its disk.
+const END_LIMIT: Duration = Duration::from_secs(120);
 
 /// A running node.
 #[derive(Debug, Clone)]
@@ -516,7 +518,7 @@ pub fn remove(lab: &Lab, name: &str) -> Result<()> {
     for group in own_groups(name).into_iter().filter(|g| g.exists()) {
         let shown = group.display();
         // Groups of just-killed processes empty within moments.
-        wait_for(&format!("cgroup {shown} to empty"), Duration::from_secs(10), || {
+        wait_for(&format!("cgroup {shown} to empty"), END_LIMIT, || {
             let _ = Run::script(&format!("find {shown} -depth -type d -exec rmdir {{}} \\; 2>/dev/null"))
                 .output();
             if group.exists() { Err("it is not empty".to_owned()) } else { Ok(()) }
@@ -534,7 +536,7 @@ fn end(folder: &Path, name: &str) -> Result<()> {
             continue;
         }
         Run::new("kill").args(["-9", &pid.to_string()]).output()?;
-        wait_for(&format!("process {pid} of node {name} to end"), Duration::from_secs(20), || {
+        wait_for(&format!("process {pid} of node {name} to end"), END_LIMIT, || {
             if runs(pid) { Err("it still runs".to_owned()) } else { Ok(()) }
         })?;
     }
