@@ -141,6 +141,14 @@ impl Node {
         self.run(["bash", "-euc", text])
     }
 
+    /// Runs `find` in the node. One that meets a folder which somebody else removes meanwhile fails, with
+    /// `-ignore_readdir_race` too, and walks again.
+    pub fn walk(&self, args: &str) -> Result<String> {
+        wait_for(&format!("an undisturbed find {args}"), Duration::from_secs(60), || {
+            self.script(&format!("find {args}")).map_err(|e| e.to_string())
+        })
+    }
+
     /// Puts a command together that runs in the node, for what only the standard type can do.
     pub fn command<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(
         &self,

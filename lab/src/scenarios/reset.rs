@@ -127,7 +127,7 @@ fn compare(
 
 /// Every file of the places where kubeadm works. Folders do not count: some stay empty.
 fn files(node: &Node) -> Result<BTreeSet<PathBuf>> {
-    let text = node.script("find /etc /root /opt /var/lib/kubelet /var/lib/etcd ! -type d -print")?;
+    let text = node.walk("/etc /root /opt /var/lib/kubelet /var/lib/etcd ! -type d -print")?;
     Ok(text.lines().map(|l| Path::new(l).to_owned()).collect())
 }
 
