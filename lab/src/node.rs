@@ -141,6 +141,12 @@ impl Node {
         self.run(["bash", "-euc", text])
     }
 
+    /// Asks systemd whether a unit of the node is `active`, `inactive`, `activating` or `failed`.
+    pub fn unit_state(&self, unit: &str) -> Result<String> {
+        // Any but active is told by the exit status as well. No answer in time stays an error.
+        Ok(self.script(&format!("systemctl is-active {unit} || true"))?.trim().to_owned())
+    }
+
     /// Runs `find` in the node. One that meets a folder which somebody else removes meanwhile fails, with
     /// `-ignore_readdir_race` too, and walks again.
     pub fn walk(&self, args: &str) -> Result<String> {
