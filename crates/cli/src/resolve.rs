@@ -243,7 +243,7 @@ pub(crate) fn dry_run_folder(
     let parent = Path::new(KUBERNETES).join("tmp");
     fx.files.create_dir(&parent, 0o700)?;
     let mut bytes = [0; 4];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::new("no random numbers"))?;
+    kubeadm_pki::random(&mut bytes)?;
     let command = command.replace(' ', "-");
     let folder = parent.join(format!("kubeadm-{command}-dryrun{}", u32::from_ne_bytes(bytes)));
     fx.files

@@ -94,7 +94,7 @@ fn extra_args(flags: &Values, name: &str) -> Result<Vec<Arg>, CommandError> {
 pub(crate) fn token_to_create(call: &Call<'_>) -> Result<BootstrapToken, CommandError> {
     let token = match call.args.first() {
         Some(text) => text.parse::<BootstrapTokenString>()?,
-        None => kubeadm_pki::random_token()?.reveal().parse::<BootstrapTokenString>()?,
+        None => BootstrapTokenString::random(kubeadm_pki::random)?,
     };
     Ok(BootstrapToken {
         token,
