@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
-use kubeadm_config::component::{NodeRuntime, follow_runtime};
+use kubeadm_config::component::{NodeRuntime, RESOLVED_CONF, follow_runtime, use_systemd_resolved};
 use kubeadm_config::types::Taint;
 use kubeadm_release::facts::config_api::IPV6_DUAL_STACK;
 use kubeadm_release::facts::control_plane::{ArgumentOrder, DYNAMIC_KUBELET_CONFIG};
@@ -20,9 +20,6 @@ use crate::plan::{Action, ServiceVerb, Step};
 use crate::ports::{NewFile, View, is_dockershim};
 use crate::spec::{InitSpec, KUBELET};
 use crate::static_pods;
-
-/// `resolvConf` where systemd-resolved runs: its own stub cannot be used from within pods.
-const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
 /// Path of the environment file.
 pub fn env_file() -> PathBuf {
@@ -98,13 +95,7 @@ pub(super) async fn config(
     let (mut writes, mut files) = (Vec::new(), Vec::new());
     let mut config = of_runtime(spec, view, warnings).await;
     if resolved && spec.release.kubelet.resolv_conf_in_config {
-        match config.get("resolvConf").and_then(Value::as_str) {
-                None | Some("") => config["resolvConf"] = json!(RESOLVED),
-                Some(RESOLVED) => {}
-                Some(other) => warnings.push(Step::warn(format!(
-                    "The recommended value for \"resolvConf\" in \"KubeletConfiguration\" is: {RESOLVED}; the provided value is: {other}"
-                ))),
-            }
+        warnings.extend(use_systemd_resolved(&mut config).map(|w| Step::warn(w.text)));
     }
     let patches = Patches::load(spec.patches.as_deref(), view.files)?;
     let patched = patches.apply(Target::KubeletConfiguration, config)?;
@@ -246,7 +237,7 @@ async fn env(
                 set("pod-infra-container-image", spec.images().pause());
             }
             EnvFlag::ResolvConf if resolved => {
-                set("resolv-conf", RESOLVED.into());
+                set("resolv-conf", RESOLVED_CONF.into());
             }
             EnvFlag::DualStackGate => {
                 if let Some(on) = spec.cluster.feature_gates.get(IPV6_DUAL_STACK) {
