@@ -26,12 +26,14 @@ pub(super) fn command(
     extra: &[Arg],
 ) -> Vec<String> {
     let mut command = vec![component.name().to_owned()];
-    command.extend(
-        merge(defaults, extra, spec.release.control_plane.frame.arguments)
-            .into_iter()
-            .map(|(name, value)| format!("--{name}={value}")),
-    );
+    command.extend(flags(defaults, extra, spec.release.control_plane.frame.arguments));
     command
+}
+
+/// `--name=value` of each argument, once the user's are laid over the defaults.
+pub(crate) fn flags(defaults: Vec<(String, String)>, extra: &[Arg], order: ArgumentOrder) -> Vec<String> {
+    let merged = merge(defaults, extra, order);
+    merged.into_iter().map(|(name, value)| format!("--{name}={value}")).collect()
 }
 
 /// The value of the last argument of a name, the one that counts.
