@@ -19,7 +19,7 @@ use crate::types::{
 };
 
 /// Where the API server listens.
-pub const BIND_PORT: i32 = 6443;
+pub const BIND_PORT: u16 = 6443;
 /// Folder of a local etcd's data.
 pub const ETCD_DATA_DIR: &str = "/var/lib/etcd";
 /// Folder of certificates and keys.
@@ -53,7 +53,7 @@ fn bootstrap_token(x: &mut BootstrapToken) {
 
 fn endpoint(x: &mut ApiEndpoint) {
     if x.bind_port == 0 {
-        x.bind_port = BIND_PORT;
+        x.bind_port = BIND_PORT.into();
     }
 }
 

@@ -20,6 +20,7 @@ mod pem;
 mod random;
 mod sans;
 mod sealed;
+mod time;
 mod verify;
 
 pub use certificate::{Certificate, CertificateError, Usage};
@@ -35,4 +36,5 @@ pub use name::Name;
 pub use random::{NoRandom, random};
 pub use sans::Sans;
 pub use sealed::{CERTIFICATE_KEY_LENGTH, CertificateKey, SealError};
+pub use time::rfc3339;
 pub use verify::VerifyError;

@@ -10,6 +10,7 @@ use kubeadm_release::facts::etcd::ETCD_3_6;
 use kubeadm_release::skew;
 
 use super::Component;
+use crate::etcd::CLIENT_PORT;
 use crate::spec::{InitSpec, KUBERNETES};
 
 /// The default flags of a release with their values.
@@ -146,7 +147,7 @@ fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
         Value::EtcdCert => pki("apiserver-etcd-client.crt"),
         Value::EtcdKey if external.is_some() => external_pair?.key_file.clone(),
         Value::EtcdKey => pki("apiserver-etcd-client.key"),
-        Value::EtcdServers => etcd_servers(spec, local(2379)),
+        Value::EtcdServers => etcd_servers(spec, local(CLIENT_PORT)),
         Value::NodeName => spec.node_name().to_owned(),
         Value::EtcdDataDir => cluster.etcd.local.as_ref()?.data_dir.clone(),
         Value::AdvertiseUrl(port) => advertise(port),
