@@ -39,9 +39,7 @@ pub(crate) fn init(flags: &Values, notices: &mut Vec<Notice>) -> Result<InitConf
     if flags.given("apiserver-bind-port") {
         init.local_api_endpoint.bind_port = flags.int("apiserver-bind-port");
     }
-    if flags.given("apiserver-cert-extra-sans") {
-        cluster.api_server.cert_sans = flags.list("apiserver-cert-extra-sans");
-    }
+    cluster.api_server.cert_sans = flags.list("apiserver-cert-extra-sans");
     if flags.given("feature-gates") {
         let release = release_of(&cluster.kubernetes_version);
         cluster.feature_gates = features::parse(&flags.text("feature-gates"), &release, notices)?;
@@ -51,7 +49,7 @@ pub(crate) fn init(flags: &Values, notices: &mut Vec<Notice>) -> Result<InitConf
     cluster.api_server.component.extra_args = extra_args(flags, "apiserver-extra-args")?;
     cluster.controller_manager.extra_args = extra_args(flags, "controller-manager-extra-args")?;
     cluster.scheduler.extra_args = extra_args(flags, "scheduler-extra-args")?;
-    init.dry_run = flags.given("dry-run") && flags.bool("dry-run");
+    init.dry_run = flags.bool("dry-run");
     Ok(config)
 }
 
@@ -65,9 +63,6 @@ fn release_of(text: &str) -> Release {
 
 /// `name=value,…`, in order.
 fn extra_args(flags: &Values, name: &str) -> Result<Vec<Arg>, CommandError> {
-    if !flags.given(name) {
-        return Ok(Vec::new());
-    }
     let pair = |item: String| match item.split_once('=') {
         Some((name, value)) => Ok(Arg::new(name.trim(), value)),
         None => Err(CommandError::new(format!(
@@ -95,13 +90,12 @@ pub(crate) fn token_to_create(call: &Call<'_>) -> Result<BootstrapToken, Command
 
 /// The configuration that the flags of `join` or its phases describe; `endpoint` is the word after them.
 pub(crate) fn join(flags: &Values, endpoint: Option<&str>, control_plane: bool) -> JoinConfiguration {
-    let text = |name: &str| if flags.given(name) { flags.text(name) } else { String::new() };
-    let given = |name: &str| flags.given(name) && flags.bool(name);
+    let text = |name: &str| flags.text(name);
     let or = |first: String, second: String| if first.is_empty() { second } else { first };
     let mut config = JoinConfiguration::default();
     config.node_registration.name = text("node-name");
     config.node_registration.cri_socket = text("cri-socket");
-    config.dry_run = given("dry-run");
+    config.dry_run = flags.bool("dry-run");
     config.control_plane = control_plane.then(|| {
         let mut local_api_endpoint =
             ApiEndpoint { advertise_address: text("apiserver-advertise-address"), ..ApiEndpoint::default() };
@@ -116,11 +110,8 @@ pub(crate) fn join(flags: &Values, endpoint: Option<&str>, control_plane: bool) 
     config.discovery.bootstrap_token = endpoint.map(|endpoint| BootstrapTokenDiscovery {
         token: SecretText(or(text("discovery-token"), text("token"))),
         api_server_endpoint: endpoint.to_owned(),
-        ca_cert_hashes: match flags.given("discovery-token-ca-cert-hash") {
-            true => flags.list("discovery-token-ca-cert-hash"),
-            false => Vec::new(),
-        },
-        unsafe_skip_ca_verification: given("discovery-token-unsafe-skip-ca-verification"),
+        ca_cert_hashes: flags.list("discovery-token-ca-cert-hash"),
+        unsafe_skip_ca_verification: flags.bool("discovery-token-unsafe-skip-ca-verification"),
         other_endpoints: Vec::new(),
     });
     config
