@@ -307,7 +307,7 @@ pub enum Verdict {
     Passed,
     /// Something did not.
     Failed,
-    /// It cannot be run here; the reason was printed.
+    /// The kubeadm under test, which is the original, does not promise it.
     Skipped,
 }
 

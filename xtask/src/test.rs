@@ -9,11 +9,12 @@ use kubeadm_lab::{Error, Lab, Result, cluster, progress, scenarios};
 
 use crate::{build, dist, golden, kubeadm_of, reference_of, root, shipped};
 
-/// Counts what passed and failed.
+/// Counts what passed, failed and was skipped.
 #[derive(Default)]
 struct Tally {
     passed: u32,
     failed: Vec<String>,
+    skipped: u32,
 }
 
 impl Tally {
@@ -26,6 +27,13 @@ impl Tally {
                 self.failed.push(name.to_owned());
             }
         }
+    }
+
+    /// Tells the result, and whether nothing failed.
+    fn tell(&self) -> bool {
+        let Self { passed, failed, skipped } = self;
+        progress::plain(format!("{passed} passed, {} failed, {skipped} skipped", failed.len()));
+        failed.is_empty()
     }
 }
 
@@ -59,8 +67,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<bool> {
     if !tally.failed.is_empty() {
         progress::step(format!("failed: {}", tally.failed.join(", ")));
     }
-    progress::plain(format!("{} passed, {} failed", tally.passed, tally.failed.len()));
-    Ok(tally.failed.is_empty())
+    Ok(tally.tell())
 }
 
 fn choose(names: &[&str], all: bool) -> Result<Vec<&'static Scenario>> {
@@ -127,7 +134,7 @@ fn run_scenarios(
         match scenario::run(&lab, scenario, &options) {
             Verdict::Passed => tally.passed += 1,
             Verdict::Failed => tally.failed.push(scenario.name.to_owned()),
-            Verdict::Skipped => {}
+            Verdict::Skipped => tally.skipped += 1,
         }
     }
     Ok(())
@@ -142,8 +149,7 @@ fn as_root(
     tally: &Tally,
 ) -> Result<bool> {
     if !tally.failed.is_empty() {
-        progress::plain(format!("{} passed, {} failed", tally.passed, tally.failed.len()));
-        return Ok(false);
+        return Ok(tally.tell());
     }
     let path = kubeadm.path.to_string_lossy();
     let mut args = vec!["test", "--lab-only", "--kubeadm", &path];
