@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::command::Run;
+use crate::command::{Run, retry};
 use crate::components::{go, go_1_19};
 use crate::error::At as _;
 use crate::gomod::downloaded;
@@ -109,11 +109,13 @@ impl CoreDns {
         let go_old = go_1_19(lab)?;
         let go_old = || go(lab, &go_old).dir(&source);
         progress::during(format!("build coredns {self:?}"), || {
-            if let Some(raised) = raised {
-                go_old().args(["get", raised]).read()?;
-            }
-            go_old().args(["mod", "tidy"]).read()?;
-            go_old().args(["build", "-trimpath", "-ldflags", "-s -w", "-o", "../bin/coredns", "."]).read()
+            retry(|| {
+                if let Some(raised) = raised {
+                    go_old().args(["get", raised]).read()?;
+                }
+                go_old().args(["mod", "tidy"]).read()?;
+                go_old().args(["build", "-trimpath", "-ldflags", "-s -w", "-o", "../bin/coredns", "."]).read()
+            })
         })
         .map(drop)
     }
@@ -150,12 +152,14 @@ fn build_tool(lab: &Lab, set: &str, name: &str, module: &str, version: &str) -> 
     let text = format!("module t\ngo 1.26.0\nrequire {module} {version}\ntool {module}\n");
     std::fs::write(source.join("go.mod"), text).at("write", &source)?;
     progress::during(format!("build {name} {version}"), || {
-        go(lab, "go").args(["mod", "tidy", "-e"]).dir(&source).read()?;
-        let output = format!("../bin/{name}");
-        go(lab, "go")
-            .args(["build", "-trimpath", "-ldflags", "-s -w", "-o", &output, module])
-            .dir(&source)
-            .read()
+        retry(|| {
+            go(lab, "go").args(["mod", "tidy", "-e"]).dir(&source).read()?;
+            let output = format!("../bin/{name}");
+            go(lab, "go")
+                .args(["build", "-trimpath", "-ldflags", "-s -w", "-o", &output, module])
+                .dir(&source)
+                .read()
+        })
     })
     .map(drop)
 }
@@ -221,18 +225,13 @@ pub fn obtain_kube_dns(lab: &Lab) -> Result<()> {
     }
     if !source.exists() {
         progress::during(format!("fetch kube-dns {KUBE_DNS}"), || {
-            Run::new("git")
-                .args([
-                    "clone",
-                    "-q",
-                    "--depth",
-                    "1",
-                    "--branch",
-                    KUBE_DNS,
-                    "https://github.com/kubernetes/dns",
-                ])
-                .args([&source])
-                .read()
+            retry(|| {
+                Run::new("git")
+                    .args(["clone", "-q", "--depth", "1", "--branch", KUBE_DNS])
+                    .args(["https://github.com/kubernetes/dns"])
+                    .args([&source])
+                    .read()
+            })
         })?;
     }
     let go_old = go_1_19(lab)?;

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::command::Run;
+use crate::command::{Run, retry};
 use crate::error::At as _;
 use crate::releases::{Modules, Release, Source};
 use crate::{Lab, Result, companions, gomod, gopath, openapi, progress};
@@ -44,8 +44,9 @@ pub(crate) fn go_1_19(lab: &Lab) -> Result<PathBuf> {
     if debian.exists() {
         return Ok(debian);
     }
-    let root =
-        go(lab, "go").args(["env", "GOROOT"]).env("GOTOOLCHAIN", "go1.19.13").dir(Path::new("/")).read()?;
+    let root = retry(|| {
+        go(lab, "go").args(["env", "GOROOT"]).env("GOTOOLCHAIN", "go1.19.13").dir(Path::new("/")).read()
+    })?;
     Ok(Path::new(root.trim()).join("bin/go"))
 }
 
@@ -111,13 +112,15 @@ fn build_modules(lab: &Lab, release: &Release, modules: &Modules, programs: &[&s
     let flags = stamps(release, &packages, &"0".repeat(40), "2026-01-01T00:00:00Z");
     for program in programs {
         progress::during(format!("build {program} {}", release.version), || {
-            let mut build = go(lab, &go_of_release).args(["build"]).args(&shared);
-            if modules.kubelet_with_cgo && *program == "kubelet" {
-                // The tags keep other packages as they are without cgo.
-                build = build.env("CGO_ENABLED", "1").args(["-tags", "netgo,osusergo"]);
-            }
-            let package = format!("k8s.io/kubernetes/cmd/{program}");
-            build.args(["-ldflags", &flags, "-o", "bin/", &package]).dir(&folder).read()
+            retry(|| {
+                let mut build = go(lab, &go_of_release).args(["build"]).args(&shared);
+                if modules.kubelet_with_cgo && *program == "kubelet" {
+                    // The tags keep other packages as they are without cgo.
+                    build = build.env("CGO_ENABLED", "1").args(["-tags", "netgo,osusergo"]);
+                }
+                let package = format!("k8s.io/kubernetes/cmd/{program}");
+                build.args(["-ldflags", &flags, "-o", "bin/", &package]).dir(&folder).read()
+            })
         })?;
     }
     Ok(())
@@ -136,12 +139,14 @@ pub fn suite(lab: &Lab, release: &Release) -> Result<PathBuf> {
         format!("build upstream's suite of {}, once: 4 to 10 minutes", release.version),
         || {
             gomod::write(lab, release, &[], &folder)?;
-            go(lab, "go")
-                .args(["test", "-c", "-trimpath", "-ldflags", "-s -w", "-o"])
-                .args([&program])
-                .args(["k8s.io/kubernetes/test/e2e_kubeadm"])
-                .dir(&folder)
-                .read()
+            retry(|| {
+                go(lab, "go")
+                    .args(["test", "-c", "-trimpath", "-ldflags", "-s -w", "-o"])
+                    .args([&program])
+                    .args(["k8s.io/kubernetes/test/e2e_kubeadm"])
+                    .dir(&folder)
+                    .read()
+            })
         },
     )?;
     Ok(program)

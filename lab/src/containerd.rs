@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::command::wait_for;
+use crate::command::{retry, wait_for};
 use crate::components::go;
 use crate::error::{At as _, check};
 use crate::node::Node;
@@ -47,13 +47,15 @@ fn build(lab: &Lab) -> Result<()> {
     std::fs::write(source.join("go.mod"), format!("module t\n\ngo 1.26.0\n\n{require}\n{replace}\n{tools}"))
         .at("write", &source)?;
     progress::during(format!("build containerd {VERSION}, once"), || {
-        go(lab, "go").args(["mod", "tidy", "-e"]).dir(&source).read()?;
-        let stamp = format!("-s -w -X {MODULE}/version.Version={VERSION}");
-        go(lab, "go")
-            .args(["build", "-trimpath", "-tags", WITHOUT, "-ldflags", &stamp, "-o", "../bin/"])
-            .args(&packages)
-            .dir(&source)
-            .read()
+        retry(|| {
+            go(lab, "go").args(["mod", "tidy", "-e"]).dir(&source).read()?;
+            let stamp = format!("-s -w -X {MODULE}/version.Version={VERSION}");
+            go(lab, "go")
+                .args(["build", "-trimpath", "-tags", WITHOUT, "-ldflags", &stamp, "-o", "../bin/"])
+                .args(&packages)
+                .dir(&source)
+                .read()
+        })
     })
     .map(drop)
 }

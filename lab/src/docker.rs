@@ -23,8 +23,8 @@ const DOWNLOAD: &str = r#"
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
 rm -f "$2/root/etc/resolv.conf"
 cp /etc/resolv.conf "$2/root/etc/"
-chroot "$2/root" apt-get -q update
-chroot "$2/root" apt-get -qy --no-install-recommends --download-only install docker.io
+chroot "$2/root" apt-get -q -o Acquire::Retries=5 update
+chroot "$2/root" apt-get -qy -o Acquire::Retries=5 --no-install-recommends --download-only install docker.io
 cp "$2"/root/var/cache/apt/archives/*.deb "$3/"
 "#;
 

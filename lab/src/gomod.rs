@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::command::retry;
 use crate::error::At as _;
 use crate::releases::Release;
 use crate::{Error, Lab, Result, components};
@@ -16,17 +17,34 @@ use crate::{Error, Lab, Result, components};
 /// How many patches before the release's a staging module may lag behind.
 const OLDEST_LAG: u32 = 15;
 
-/// Asks the module proxy for a module; `None` when it has no such version.
+/// Asks the module proxy for a module; `None` when it has no such version. That it cannot be asked is an error.
 pub(crate) fn download(lab: &Lab, module: &str) -> Result<Option<Value>> {
     let empty = tempfile::tempdir().at("make a folder in", Path::new("/tmp"))?;
     let file = empty.path().join("go.mod");
     std::fs::write(&file, "module x\ngo 1.19\n").at("write", &file)?;
-    let output =
-        components::go(lab, "go").args(["mod", "download", "-json", module]).dir(empty.path()).output()?;
-    let Ok(answer) = serde_json::from_str::<Value>(&output.stdout) else {
-        return output.success().map(|_| None);
-    };
-    Ok(answer.get("Error").is_none().then_some(answer))
+    retry(|| {
+        let output = components::go(lab, "go")
+            .args(["mod", "download", "-json", module])
+            .dir(empty.path())
+            .output()?;
+        let Ok(answer) = serde_json::from_str::<Value>(&output.stdout) else {
+            let said = output.success()?.text();
+            return Err(Error::Unfit(format!("go mod download -json {module} printed no JSON: {said}")));
+        };
+        match answer["Error"].as_str() {
+            None => Ok(Some(answer)),
+            Some(error) if is_missing(error) => Ok(None),
+            Some(error) => Err(Error::Unfit(format!("cannot learn whether there is {module}: {error}"))),
+        }
+    })
+}
+
+/// Tells whether Go's error says that there is no such version, and not that nobody could be asked. Some proxies forbid
+/// what they do not have.
+fn is_missing(error: &str) -> bool {
+    let first = error.lines().next().unwrap_or_default();
+    let words = ["403 Forbidden", "404 Not Found", "410 Gone", "unknown revision", "no matching versions"];
+    words.iter().any(|w| first.contains(w))
 }
 
 /// Returns a field of what the proxy knows of a module that must exist.
@@ -126,6 +144,32 @@ fn rewrite(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_that_fails_is_not_one_that_lacks_a_version() {
+        let cases = [
+            (
+                "k8s.io/api@v0.37.9: reading https://p/k8s.io/api/@v/v0.37.9.info: 404 Not Found\n\tserver response:",
+                true,
+            ),
+            ("k8s.io/api@v0.37.9: reading https://p/k8s.io/api/@v/v0.37.9.info: 410 Gone", true),
+            ("k8s.io/api@v0.37.9: reading https://p/k8s.io/api/@v/v0.37.9.info: 403 Forbidden", true),
+            ("k8s.io/api@v0.37.9: invalid version: unknown revision v0.37.9", true),
+            ("k8s.io/api@v0.37: no matching versions for query \"v0.37\"", true),
+            (
+                "k8s.io/api@v0.37.9: reading https://p/k8s.io/api/@v/v0.37.9.info: 502 Bad Gateway\n\t404 Not Found",
+                false,
+            ),
+            (
+                "k8s.io/api@v0.37.9: Get \"https://p/k8s.io/api\": read tcp 10.0.0.1:1: connection reset by peer",
+                false,
+            ),
+            ("k8s.io/api@v0.37.9: Get \"https://p/k8s.io/api\": net/http: TLS handshake timeout", false),
+        ];
+        for (error, missing) in cases {
+            assert_eq!(is_missing(error), missing, "{error}");
+        }
+    }
 
     #[test]
     fn staging_modules_get_published_versions() {

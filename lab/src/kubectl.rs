@@ -105,6 +105,19 @@ impl Kubectl {
         serde_json::from_str(&text).map_err(|e| Error::Unfit(format!("kubectl printed no JSON: {e}\n{text}")))
     }
 
+    /// Creates an object by the words of `kubectl create`, within `limit`. That it is there is success: an attempt of
+    /// which no answer came may have made it.
+    pub fn create_within(&self, limit: Duration, words: &[&str]) -> Result<()> {
+        let args = [&["create", "--request-timeout=5s"], words].concat();
+        wait_for(&format!("the API to take a write: {}", words.join(" ")), limit, || {
+            let output = self.try_run(&args).map_err(|e| e.to_string())?;
+            match output.code == 0 || output.stderr.contains("AlreadyExists") {
+                true => Ok(()),
+                false => Err(output.tail(3)),
+            }
+        })
+    }
+
     /// Creates what a YAML text describes.
     pub fn create(&self, yaml: &str) -> Result<()> {
         let file = self.kubeconfig.with_extension("create.yaml");

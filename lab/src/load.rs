@@ -169,10 +169,13 @@ mod tests {
                 }
             }
         });
+        let started = Instant::now();
         let load = Load::on_server(&address).unwrap();
         enough.recv().unwrap();
         let report = load.finish().unwrap();
         assert!(report.failed >= 2 && report.answered >= 3, "{report:?}");
-        assert!((400..1200).contains(&report.outage.as_millis()), "{report:?}");
+        // Seven pauses are in it and two before it, however slow the machine is.
+        let most = started.elapsed() - 2 * PAUSE;
+        assert!((7 * PAUSE..=most).contains(&report.outage), "{report:?}, {most:?} at most");
     }
 }

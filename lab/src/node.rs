@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::command::{Output, Run, Running, wait_for};
+use crate::command::{Output, Run, Running, retry, wait_for};
 use crate::error::At as _;
 use crate::images::{self, Image};
 use crate::releases::{self, Release};
@@ -31,6 +31,8 @@ const SERVICES: &str = "10.96.0.0/12";
 /// Nothing from the nodes leaves this machine, and they are told so at once.
 const CLOSED: [&str; 5] = ["iif", BRIDGE, "priority", "198", "unreachable"];
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
+/// Until killed processes and their cgroups are gone: moments, unless the machine writes much to its disk.
+const END_LIMIT: Duration = Duration::from_secs(120);
 
 /// A running node.
 #[derive(Debug, Clone)]
@@ -52,13 +54,17 @@ pub fn make_rootfs(lab: &Lab) -> Result<()> {
         return Ok(());
     }
     let partial = lab.root().join("rootfs.partial");
-    let _ = std::fs::remove_dir_all(&partial);
     std::fs::create_dir_all(lab.root()).at("make", lab.root())?;
     progress::during("make the nodes' root file system with debootstrap: about 2 minutes", || {
-        Run::new("debootstrap")
-            .args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE])
-            .args([&partial])
-            .read()
+        retry(|| {
+            if partial.exists() {
+                std::fs::remove_dir_all(&partial).at("remove", &partial)?;
+            }
+            Run::new("debootstrap")
+                .args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE])
+                .args([&partial])
+                .read()
+        })
     })?;
     let _ = std::fs::remove_dir_all(&rootfs);
     std::fs::rename(&partial, &rootfs).at("move to", &rootfs)
@@ -133,6 +139,20 @@ impl Node {
     /// Runs a bash script in the node, as [`Node::run`].
     pub fn script(&self, text: &str) -> Result<String> {
         self.run(["bash", "-euc", text])
+    }
+
+    /// Asks systemd whether a unit of the node is `active`, `inactive`, `activating` or `failed`.
+    pub fn unit_state(&self, unit: &str) -> Result<String> {
+        // Any but active is told by the exit status as well. No answer in time stays an error.
+        Ok(self.script(&format!("systemctl is-active {unit} || true"))?.trim().to_owned())
+    }
+
+    /// Runs `find` in the node. One that meets a folder which somebody else removes meanwhile fails, with
+    /// `-ignore_readdir_race` too, and walks again.
+    pub fn walk(&self, args: &str) -> Result<String> {
+        wait_for(&format!("an undisturbed find {args}"), Duration::from_secs(60), || {
+            self.script(&format!("find {args}")).map_err(|e| e.to_string())
+        })
     }
 
     /// Puts a command together that runs in the node, for what only the standard type can do.
@@ -512,7 +532,7 @@ pub fn remove(lab: &Lab, name: &str) -> Result<()> {
     for group in own_groups(name).into_iter().filter(|g| g.exists()) {
         let shown = group.display();
         // Groups of just-killed processes empty within moments.
-        wait_for(&format!("cgroup {shown} to empty"), Duration::from_secs(10), || {
+        wait_for(&format!("cgroup {shown} to empty"), END_LIMIT, || {
             let _ = Run::script(&format!("find {shown} -depth -type d -exec rmdir {{}} \\; 2>/dev/null"))
                 .output();
             if group.exists() { Err("it is not empty".to_owned()) } else { Ok(()) }
@@ -530,7 +550,7 @@ fn end(folder: &Path, name: &str) -> Result<()> {
             continue;
         }
         Run::new("kill").args(["-9", &pid.to_string()]).output()?;
-        wait_for(&format!("process {pid} of node {name} to end"), Duration::from_secs(20), || {
+        wait_for(&format!("process {pid} of node {name} to end"), END_LIMIT, || {
             if runs(pid) { Err("it still runs".to_owned()) } else { Ok(()) }
         })?;
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::command::retry;
 use crate::error::At as _;
 use crate::{Error, Lab, Result, components};
 
@@ -29,9 +30,9 @@ pub(crate) fn overlay(lab: &Lab, go: &Path, folder: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(&source).at("make", &source)?;
     let go = || components::go(lab, go);
     let generator = work.join("openapi-gen");
-    go().args(["build", "-o"]).args([&generator]).args([GENERATOR]).dir(folder).read()?;
+    retry(|| go().args(["build", "-o"]).args([&generator]).args([GENERATOR]).dir(folder).read())?;
     let format = "{{if not .Standard}}{{.ImportPath}} {{.Dir}}{{end}}";
-    let list = go().args(["list", "-deps", "-f", format, SERVER]).dir(folder).read()?;
+    let list = retry(|| go().args(["list", "-deps", "-f", format, SERVER]).dir(folder).read())?;
     let packages: Vec<(&str, &Path)> =
         list.lines().filter_map(|l| l.split_once(' ')).map(|(name, dir)| (name, Path::new(dir))).collect();
     let mut marked = Vec::new();

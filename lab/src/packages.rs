@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::command::Run;
+use crate::command::{Run, retry};
 use crate::{Result, progress};
 
 /// A package and a file by which its presence is known.
@@ -72,12 +72,17 @@ fn install_all(wanted: impl Iterator<Item = &'static Package>) -> Result<()> {
         let apt = |args: &[&str]| {
             // etcd-server would otherwise start a server of its own on this machine.
             Run::new("apt-get")
+                // Another apt may be at work, as on machines that update themselves.
+                .args(["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=5"])
                 .args(args)
                 .env("DEBIAN_FRONTEND", "noninteractive")
                 .env("RUNLEVEL", "1")
                 .read()
         };
-        apt(&["-q", "update"])?;
-        apt(&[&["-qy", "--no-install-recommends", "install"], missing.as_slice()].concat()).map(drop)
+        // Both, because an update that misses some lists counts as one that succeeds.
+        retry(|| {
+            apt(&["-q", "update"])?;
+            apt(&[&["-qy", "--no-install-recommends", "install"], missing.as_slice()].concat()).map(drop)
+        })
     })
 }

@@ -244,8 +244,9 @@ impl Release {
         if self.only_cgroup_v1 && !host_has_cgroup_v1() {
             let version = self.version;
             return Err(Error::Unfit(format!(
-                "the kubelet of {version} needs cgroup v1 and this machine has cgroup v2; \
-                 boot with systemd.unified_cgroup_hierarchy=0 to run {version} here"
+                "the kubelet of {version} needs cgroup v1 and this machine has cgroup v2: boot it with the kernel \
+                 parameter systemd.unified_cgroup_hierarchy=0, or choose a release from v1.19 on \
+                 (cargo xtask cluster --kubernetes-version), or scenarios of such (cargo xtask test --list)"
             )));
         }
         Ok(())

@@ -307,7 +307,7 @@ pub enum Verdict {
     Passed,
     /// Something did not.
     Failed,
-    /// It cannot be run here; the reason was printed.
+    /// The kubeadm under test, which is the original, does not promise it.
     Skipped,
 }
 
@@ -355,14 +355,15 @@ fn attempt(lab: &Lab, scenario: &Scenario, options: &Options<'_>, folder: &Path)
         runs: RefCell::default(),
     };
     let result = (scenario.run)(&context);
+    let mut removed = Ok(());
     for claim in context.nodes.into_inner() {
         let name = &claim.name;
         if let (Err(_), Some(node)) = (&result, node::find(lab, name)) {
             evidence::collect(&node, &folder.join(name));
         }
         if !options.keep {
-            node::remove(lab, name)?;
+            removed = removed.and(node::remove(lab, name));
         }
     }
-    result
+    result.and(removed)
 }

@@ -57,7 +57,7 @@ fn arguments() -> Command {
         .arg_required_else_help(true)
         .subcommand(
             Command::new("cluster")
-                .about("Makes a one-node cluster on this machine (10 to 20 minutes the first time, under one later)")
+                .about("Makes a one-node cluster on this machine (15 to 25 minutes the first time, under one later)")
                 .arg(
                     Arg::new("version")
                         .long("kubernetes-version")
@@ -73,7 +73,10 @@ fn arguments() -> Command {
             Command::new("bench")
                 .about("Measures our kubeadm beside the original and writes BENCHMARKS.md")
                 .arg(reference().required_unless_present("minors"))
-                .arg(flag("minors", "Only what knowing every minor costs: that section is written anew"))
+                .arg(
+                    flag("minors", "Only what knowing every minor costs: that section is written anew")
+                        .conflicts_with_all(["kubeadm", "reference"]),
+                )
                 .arg(kubeadm()),
         )
         .subcommand(
@@ -95,7 +98,7 @@ fn arguments() -> Command {
                 .arg(flag("all", "Every scenario, not only the short list"))
                 .arg(flag("list", "Lists the scenarios"))
                 .arg(flag("keep", "Leaves the scenarios' nodes running"))
-                .arg(flag("lab-only", "Only the scenarios, and not the static checks before them"))
+                .arg(flag("lab-only", "Leaves out what needs no root: format, lints and tests of the workspace"))
                 .arg(
                     Arg::new("packages")
                         .long("packages")

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use kubeadm_lab::kubeadm::Kubeadm;
 use kubeadm_lab::scenario::{self, Options, Packages, Scenario, Verdict};
-use kubeadm_lab::{Error, Lab, Result, cluster, progress, scenarios};
+use kubeadm_lab::{Error, Lab, Result, cluster, packages, progress, scenarios};
 
 use crate::{build, dist, golden, kubeadm_of, reference_of, root, shipped};
 
-/// Counts what passed and failed.
+/// Counts what passed, failed and was skipped.
 #[derive(Default)]
 struct Tally {
     passed: u32,
     failed: Vec<String>,
+    skipped: u32,
 }
 
 impl Tally {
@@ -26,6 +27,13 @@ impl Tally {
                 self.failed.push(name.to_owned());
             }
         }
+    }
+
+    /// Tells the result, and whether nothing failed.
+    fn tell(&self) -> bool {
+        let Self { passed, failed, skipped } = self;
+        progress::plain(format!("{passed} passed, {} failed, {skipped} skipped", failed.len()));
+        failed.is_empty()
     }
 }
 
@@ -41,6 +49,11 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<bool> {
     let names: Vec<&str> =
         matches.get_many::<String>("names").into_iter().flatten().map(String::as_str).collect();
     let chosen = choose(&names, matches.get_flag("all"))?;
+    if root::have() {
+        cluster::check_machine()?;
+        // Here already: tests of the workspace run openssl.
+        packages::install()?;
+    }
     let mut tally = Tally::default();
     if names.is_empty() && !matches.get_flag("lab-only") {
         static_checks(&mut tally);
@@ -59,8 +72,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<bool> {
     if !tally.failed.is_empty() {
         progress::step(format!("failed: {}", tally.failed.join(", ")));
     }
-    progress::plain(format!("{} passed, {} failed", tally.passed, tally.failed.len()));
-    Ok(tally.failed.is_empty())
+    Ok(tally.tell())
 }
 
 fn choose(names: &[&str], all: bool) -> Result<Vec<&'static Scenario>> {
@@ -111,11 +123,13 @@ fn run_scenarios(
     packages: Option<&Packages>,
     matches: &ArgMatches,
 ) -> Result<()> {
-    cluster::check_machine()?;
     let lab = Lab::open();
     let folder = build::repository().join("target/lab");
     let mixed = chosen.iter().any(|s| s.mixed);
-    let reference = mixed.then(|| reference_of(&lab, matches)).transpose()?;
+    let (reference, lacking) = match mixed.then(|| reference_of(&lab, matches)).transpose() {
+        Ok(reference) => (reference, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
     let options = Options {
         kubeadm,
         reference: reference.as_ref(),
@@ -124,10 +138,15 @@ fn run_scenarios(
         folder: &folder,
     };
     for scenario in chosen {
+        if let (true, Some(error)) = (scenario.mixed, &lacking) {
+            tally
+                .note(scenario.name, Err(Error::Unfit(format!("there is no original to mix with: {error}"))));
+            continue;
+        }
         match scenario::run(&lab, scenario, &options) {
             Verdict::Passed => tally.passed += 1,
             Verdict::Failed => tally.failed.push(scenario.name.to_owned()),
-            Verdict::Skipped => {}
+            Verdict::Skipped => tally.skipped += 1,
         }
     }
     Ok(())
@@ -142,8 +161,7 @@ fn as_root(
     tally: &Tally,
 ) -> Result<bool> {
     if !tally.failed.is_empty() {
-        progress::plain(format!("{} passed, {} failed", tally.passed, tally.failed.len()));
-        return Ok(false);
+        return Ok(tally.tell());
     }
     let path = kubeadm.path.to_string_lossy();
     let mut args = vec!["test", "--lab-only", "--kubeadm", &path];

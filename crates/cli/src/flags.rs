@@ -148,7 +148,7 @@ pub static CATALOGUE: &[Flag] = &[
         "allow-missing-template-keys",
         Bool,
         "true",
-        "If true, ignore any errors in templates when a field or map key is missing in the template. Only applies to golang and jsonpath output formats.",
+        "Accepted for compatibility: no output format has templates.",
     ),
     flag(
         "allow-release-candidate-upgrades",
@@ -360,7 +360,7 @@ pub static CATALOGUE: &[Flag] = &[
         "show-managed-fields",
         Bool,
         "",
-        "If true, keep the managedFields when printing objects in JSON or YAML format.",
+        "Accepted for compatibility: what is printed has no managedFields.",
     ),
     flag(
         "skip-certificate-key-print",

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use kubeadm_host::output::log_line;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -75,15 +76,8 @@ impl<S: Subscriber> Layer<S> for Klog {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let file = metadata.file().and_then(|f| f.rsplit('/').next()).unwrap_or("kubeadm");
-        let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-        let line = format!(
-            "{letter}{} {:>7} {file}:{}] {}{}\n",
-            now.strftime("%m%d %H:%M:%S%.6f"),
-            std::process::id(),
-            metadata.line().unwrap_or_default(),
-            fields.message,
-            fields.others
-        );
+        let place = format!("{file}:{}", metadata.line().unwrap_or_default());
+        let line = log_line(letter, &place, &format!("{}{}", fields.message, fields.others));
         // There is nowhere to report a closed standard error to.
         let _ = std::io::stderr().lock().write_all(line.as_bytes());
     }

@@ -80,9 +80,9 @@ pub(crate) fn load(
     notices: &mut Vec<Notice>,
 ) -> Result<Loaded<InitConfig>, CommandError> {
     let mut options = options(needs);
-    options.node_name = flags.given("node-name").then(|| flags.text("node-name")).filter(|n| !n.is_empty());
+    options.node_name = Some(flags.text("node-name")).filter(|n| !n.is_empty());
     let mut host = session;
-    let path = if flags.given("config") { flags.text("config") } else { String::new() };
+    let path = flags.text("config");
     if path.is_empty() {
         let wish = wish::init(flags, notices)?;
         return Ok(init_from_flags(wish, &options, &mut host, notices)?);
@@ -115,7 +115,7 @@ pub(crate) fn tokens(call: &Call<'_>, session: &Session) -> Result<Vec<Bootstrap
 
 /// The phases that are left out: those of the flag, else those of the configuration.
 pub(crate) fn skip_phases(flags: &Values, configured: &[String]) -> Vec<String> {
-    match given_list(flags, "skip-phases") {
+    match flags.list("skip-phases") {
         none if none.is_empty() => configured.to_vec(),
         given => given,
     }
@@ -123,7 +123,7 @@ pub(crate) fn skip_phases(flags: &Values, configured: &[String]) -> Vec<String> 
 
 /// The checks whose errors are warnings: those of the flag and those of the configuration.
 pub(crate) fn ignored_checks(flags: &Values, configured: &[String]) -> Result<Ignored, CommandError> {
-    let given = given_list(flags, "ignore-preflight-errors");
+    let given = flags.list("ignore-preflight-errors");
     let ignored = validate::ignored_preflight_errors(&given, configured).map_err(ConfigError::Invalid)?;
     Ok(Ignored(ignored.into_iter().collect()))
 }
@@ -135,13 +135,9 @@ pub(crate) fn is_dry(flags: &Values, configured: bool) -> bool {
 
 /// The directory of patches: that of the flag, else that of the configuration.
 pub(crate) fn patches(flags: &Values, configured: Option<&Patches>) -> Option<PathBuf> {
-    let given = flags.given("patches").then(|| flags.text("patches")).filter(|p| !p.is_empty());
+    let given = Some(flags.text("patches")).filter(|p| !p.is_empty());
     let configured = configured.map(|p| p.directory.clone()).filter(|p| !p.is_empty());
     given.or(configured).map(PathBuf::from)
-}
-
-fn given_list(flags: &Values, name: &str) -> Vec<String> {
-    if flags.given(name) { flags.list(name) } else { Vec::new() }
 }
 
 pub(crate) fn options(needs: Needs) -> Options {
@@ -160,7 +156,6 @@ fn complete(
     let fx = &session.fx;
     let ComponentConfigs { kubelet, kube_proxy } = components::complete(&loaded, notices);
     let Loaded { config: InitConfig { init, cluster }, version, release, .. } = loaded;
-    let on = |name: &str| flags.given(name) && flags.bool(name);
     let ignored = ignored_checks(flags, &init.node_registration.ignore_preflight_errors)?;
     let advertise_address = address::verify_bind_address(&init.local_api_endpoint.advertise_address)?;
     let dry = is_dry(flags, init.dry_run);
@@ -171,7 +166,7 @@ fn complete(
     if dry {
         layout.landing = Some(dry_run_folder(fx, "init", notices)?);
     }
-    let upload_certs = on("upload-certs");
+    let upload_certs = flags.bool("upload-certs");
     let given_key = wish::certificate_key(&init.certificate_key);
     let certificate_key = match &given_key {
         None if upload_certs => Some(CertificateKey::generate()?.reveal().to_string()),
@@ -191,8 +186,8 @@ fn complete(
         upload_certs,
         certificate_key,
         certificate_key_given: given_key.is_some(),
-        skip_certificate_key_print: on("skip-certificate-key-print"),
-        skip_token_print: on("skip-token-print"),
+        skip_certificate_key_print: flags.bool("skip-certificate-key-print"),
+        skip_token_print: flags.bool("skip-token-print"),
         ignored,
         patches,
         proxy_env: proxy_env(fx),
@@ -243,7 +238,7 @@ pub(crate) fn dry_run_folder(
     let parent = Path::new(KUBERNETES).join("tmp");
     fx.files.create_dir(&parent, 0o700)?;
     let mut bytes = [0; 4];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::new("no random numbers"))?;
+    kubeadm_pki::random(&mut bytes)?;
     let command = command.replace(' ', "-");
     let folder = parent.join(format!("kubeadm-{command}-dryrun{}", u32::from_ne_bytes(bytes)));
     fx.files

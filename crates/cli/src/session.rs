@@ -121,7 +121,7 @@ impl Detect for &Session {
     }
 
     fn random(&mut self, buffer: &mut [u8]) -> Result<(), String> {
-        aws_lc_rs::rand::fill(buffer).map_err(|_| "no random numbers".to_owned())
+        kubeadm_pki::random(buffer).map_err(|error| error.to_string())
     }
 
     fn fetch(&mut self, url: &str) -> Result<String, FetchError> {

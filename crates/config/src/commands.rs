@@ -173,7 +173,7 @@ fn join_defaults(release: &Release, hostname: &str, address: &str) -> Value {
     config.cluster_name = "kubernetes".into();
     if release.config_api.written == Api::V1Alpha3 {
         let local_api_endpoint =
-            ApiEndpoint { advertise_address: address.into(), bind_port: defaults::BIND_PORT };
+            ApiEndpoint { advertise_address: address.into(), bind_port: defaults::BIND_PORT.into() };
         config.control_plane = Some(JoinControlPlane { local_api_endpoint, ..JoinControlPlane::default() });
     }
     let mut object = write::join(&config, release.config_api.written);

@@ -12,14 +12,14 @@ use crate::address;
 use crate::detect::Detect;
 use crate::duration::GoDuration;
 use crate::error::{ConfigError, Notice};
-use crate::token::{BootstrapTokenString, ID_LENGTH, NODE_GROUP, SECRET_LENGTH, USAGES};
+use crate::token::{BootstrapTokenString, NODE_GROUP, USAGES};
 use crate::types::{
     ApiEndpoint, BootstrapToken, ClusterConfiguration, EnvVar, Etcd, InitConfiguration, JoinConfiguration,
     NodeRegistration, ResetConfiguration, Taint, UpgradeConfiguration,
 };
 
 /// Where the API server listens.
-pub const BIND_PORT: i32 = 6443;
+pub const BIND_PORT: u16 = 6443;
 /// Folder of a local etcd's data.
 pub const ETCD_DATA_DIR: &str = "/var/lib/etcd";
 /// Folder of certificates and keys.
@@ -53,7 +53,7 @@ fn bootstrap_token(x: &mut BootstrapToken) {
 
 fn endpoint(x: &mut ApiEndpoint) {
     if x.bind_port == 0 {
-        x.bind_port = BIND_PORT;
+        x.bind_port = BIND_PORT.into();
     }
 }
 
@@ -154,25 +154,10 @@ fn fill(text: &mut String, default: &str) {
 /// A random token for each element that has none.
 pub(crate) fn random_tokens(tokens: &mut [BootstrapToken], host: &mut dyn Detect) -> Result<(), ConfigError> {
     for element in tokens.iter_mut().filter(|element| element.token.is_empty()) {
-        element.token = random_token(host)?;
+        element.token =
+            BootstrapTokenString::random(|bytes| host.random(bytes)).map_err(ConfigError::Random)?;
     }
     Ok(())
-}
-
-/// A random token: every character equally likely.
-pub fn random_token(host: &mut dyn Detect) -> Result<BootstrapTokenString, ConfigError> {
-    const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    // 252 is the largest multiple of 36 in a byte: bytes above it would favour the first characters.
-    let mut text = String::with_capacity(ID_LENGTH + SECRET_LENGTH);
-    while text.len() < ID_LENGTH + SECRET_LENGTH {
-        let mut bytes = [0_u8; 32];
-        host.random(&mut bytes).map_err(ConfigError::Random)?;
-        let missing = ID_LENGTH + SECRET_LENGTH - text.len();
-        let usable = bytes.iter().filter(|byte| **byte < 252).take(missing);
-        text.extend(usable.map(|byte| char::from(ALPHABET[usize::from(byte % 36)])));
-    }
-    let secret = text.split_off(ID_LENGTH);
-    Ok(BootstrapTokenString { id: text, secret })
 }
 
 /// The node's name: as given or the host's, trimmed and in lower case.

@@ -16,9 +16,9 @@ pub const NODE_GROUP: &str = "system:bootstrappers:kubeadm:default-node-token";
 pub const USAGES: [&str; 2] = ["signing", "authentication"];
 
 /// Characters of the public part.
-pub const ID_LENGTH: usize = 6;
+const ID_LENGTH: usize = 6;
 /// Characters of the secret part.
-pub const SECRET_LENGTH: usize = 16;
+const SECRET_LENGTH: usize = 16;
 
 /// A bootstrap token. Printing it for debugging shows its public part only.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -38,6 +38,25 @@ pub struct TokenError {
 }
 
 impl BootstrapTokenString {
+    /// A new token, every character as likely as any other; `fill` fills a buffer with bytes that nobody can guess.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub fn random<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        // The largest multiple of 36 in a byte: bytes from it on would favour the first characters.
+        const FAIR: u8 = 252;
+        let mut id = String::with_capacity(ID_LENGTH + SECRET_LENGTH);
+        while id.len() < ID_LENGTH + SECRET_LENGTH {
+            let mut bytes = [0_u8; 32];
+            fill(&mut bytes)?;
+            let fair = bytes.iter().filter(|byte| **byte < FAIR).take(ID_LENGTH + SECRET_LENGTH - id.len());
+            id.extend(fair.map(|byte| char::from(ALPHABET[usize::from(byte % 36)])));
+        }
+        let secret = id.split_off(ID_LENGTH);
+        Ok(Self { id, secret })
+    }
+
     /// Whether no token was given, so that one has to be made.
     pub fn is_empty(&self) -> bool {
         self.id.is_empty() && self.secret.is_empty()
@@ -106,8 +125,37 @@ mod tests {
     }
 
     #[test]
+    fn random_tokens_skip_bytes_that_would_favour_characters() {
+        let mut next = 0_u8;
+        let mut descend = |buffer: &mut [u8]| {
+            for byte in buffer {
+                next = next.wrapping_sub(1);
+                *byte = next;
+            }
+            Ok::<(), String>(())
+        };
+        // 255 to 252 are skipped; 251 is the last of its seven times through the alphabet.
+        let token = BootstrapTokenString::random(&mut descend).unwrap();
+        assert_eq!(token.to_string(), "zyxwvu.tsrqponmlkjihgfe");
+        // 32 bytes are gone, and the next are 223 and below.
+        assert_eq!(BootstrapTokenString::random(descend).unwrap().id, "765432");
+        let failed = BootstrapTokenString::random(|_: &mut [u8]| Err("empty"));
+        assert_eq!(failed, Err("empty"));
+    }
+
+    #[test]
     fn anything_else_is_refused() {
-        for text in ["", "abcdef", "abcdef.", "ABCDEF.0123456789abcdef", "abcdef.0123456789abcdef "] {
+        for text in [
+            "",
+            "abcdef",
+            "abcdef.",
+            "ABCDEF.0123456789abcdef",
+            "abcdef.0123456789abcdef ",
+            "abcdef.0123456789abcdef\n",
+            "abcdef.0123456789abcdef0",
+            "abcdef.0123456789abcdeF",
+            "abcdef..0123456789abcde",
+        ] {
             assert!(text.parse::<BootstrapTokenString>().is_err(), "{text}");
         }
         let error = "bad.token".parse::<BootstrapTokenString>().unwrap_err();

@@ -220,10 +220,12 @@ impl End {
             let there = other.finished.is_none_or(|finished| finished > container.created);
             other.id != container.id && other.created < end && there
         };
-        match end.duration_since(container.created).unsigned_abs() < SHORT_LIFE {
-            _ if all.iter().any(beside) => Self::Beside,
-            true => Self::Soon,
-            false => Self::Late,
+        if all.iter().any(beside) {
+            Self::Beside
+        } else if end.duration_since(container.created).unsigned_abs() < SHORT_LIFE {
+            Self::Soon
+        } else {
+            Self::Late
         }
     }
 }

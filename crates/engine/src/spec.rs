@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kubeadm_config::address::{Cidr, join_host_port, parse_ip};
 use kubeadm_config::components::{self, ComponentConfig, ComponentConfigs};
+use kubeadm_config::defaults::BIND_PORT;
 use kubeadm_config::error::Notice;
 use kubeadm_config::features;
 use kubeadm_config::images::Images;
@@ -237,7 +238,7 @@ impl InitSpec {
     /// Port of the API server.
     pub fn bind_port(&self) -> u16 {
         // Validated to 1–65535 before a spec exists.
-        u16::try_from(self.init.local_api_endpoint.bind_port).unwrap_or(6443)
+        u16::try_from(self.init.local_api_endpoint.bind_port).unwrap_or(BIND_PORT)
     }
 
     /// The n-th address of the first service CIDR: 1 is the API server's, 10 the DNS server's.

@@ -28,6 +28,7 @@ use crate::connect::{Connector, cause, is_distrust, is_unknown_host};
 use crate::files::words;
 use crate::get::AGENT;
 use crate::proxy::Proxies;
+use crate::query::encoded;
 use crate::tls;
 
 /// Limit of one request, as upstream sets it on its clients.
@@ -285,15 +286,10 @@ fn query(selector: &Selector) -> String {
     for (name, value) in parts {
         if let Some(value) = value {
             query.push(if query.is_empty() { '?' } else { '&' });
-            query.push_str(&format!("{name}={}", percent_encoded(value)));
+            query.push_str(&format!("{name}={}", encoded(value)));
         }
     }
     query
-}
-
-fn percent_encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 fn version_of(path: &Path) -> std::io::Result<Version> {

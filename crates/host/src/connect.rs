@@ -17,6 +17,7 @@ use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 
@@ -154,29 +155,10 @@ impl Connector {
 /// `Basic …` from the user information of a proxy's URL.
 fn credentials(proxy: &Uri) -> Option<HeaderValue> {
     let (user, _) = proxy.authority()?.as_str().rsplit_once('@')?;
-    let mut value = HeaderValue::from_str(&format!("Basic {}", base64(&percent_decoded(user)))).ok()?;
+    let plain: Vec<u8> = percent_decode_str(user).collect();
+    let mut value = HeaderValue::from_str(&format!("Basic {}", base64(&plain))).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let digit = |i: usize| bytes.get(i).and_then(|b| char::from(*b).to_digit(16));
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    decoded
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -309,6 +291,5 @@ mod tests {
         let proxy: Uri = "http://user:p%40ss@proxy:3128".parse().unwrap();
         assert_eq!(credentials(&proxy).unwrap(), format!("Basic {}", base64(b"user:p@ss")));
         assert_eq!(credentials(&"http://proxy:3128".parse().unwrap()), None);
-        assert_eq!(percent_decoded("a%4"), b"a%4");
     }
 }

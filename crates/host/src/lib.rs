@@ -26,6 +26,7 @@ pub mod net;
 pub mod output;
 mod pod_logs;
 mod proxy;
+mod query;
 mod resolve;
 pub mod runtimes;
 pub mod services;

@@ -3,8 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
 use kubeadm_engine::ports::{Output, Progress};
 
 /// Goes to the start of the line and erases it.
@@ -12,7 +11,6 @@ const ERASE: &str = "\r\x1b[K";
 
 /// The streams of this process.
 pub struct HostOutput {
-    zone: TimeZone,
     terminal: bool,
     /// Whether a progress line stands on the terminal.
     shown: Mutex<bool>,
@@ -22,11 +20,7 @@ impl HostOutput {
     /// The streams of this process; progress is shown if standard error is a terminal that can erase a line.
     pub fn from_process() -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        Self {
-            zone: TimeZone::system(),
-            terminal: std::io::stderr().is_terminal() && !dumb,
-            shown: Mutex::new(false),
-        }
+        Self { terminal: std::io::stderr().is_terminal() && !dumb, shown: Mutex::new(false) }
     }
 
     /// Removes the progress line and holds others off while something else is written.
@@ -47,8 +41,7 @@ impl Output for HostOutput {
 
     fn warn(&self, text: &str) {
         let _lock = self.cleared();
-        let line = log_line('W', &Timestamp::now().to_zoned(self.zone.clone()), std::process::id(), text);
-        print_to(&mut std::io::stderr().lock(), &line);
+        print_to(&mut std::io::stderr().lock(), &log_line('W', "kubeadm.rs:1", text));
     }
 
     fn note(&self, text: &str) {
@@ -82,10 +75,16 @@ impl Progress for HostOutput {
     }
 }
 
-/// A line in the form of klog: letter, month and day, local time, process id in seven columns, where it comes from.
-pub fn log_line(severity: char, now: &Zoned, pid: u32, text: &str) -> String {
+/// What this process says now, as a line of a log in the form of klog; `place` is the file and line that say it.
+pub fn log_line(severity: char, place: &str, text: &str) -> String {
+    klog(severity, &Zoned::now(), std::process::id(), place, text)
+}
+
+/// Letter, month and day, local time, process id in seven columns, where it comes from.
+/// k8s.io/klog/v2, `internal/buffer/buffer.go` FormatHeader.
+fn klog(severity: char, now: &Zoned, pid: u32, place: &str, text: &str) -> String {
     let time = now.strftime("%m%d %H:%M:%S.%6f");
-    format!("{severity}{time} {pid:7} kubeadm.rs:1] {}\n", text.trim_end_matches('\n'))
+    format!("{severity}{time} {pid:7} {place}] {}\n", text.trim_end_matches('\n'))
 }
 
 /// A reader that went away (`kubeadm … | head -1`) is no reason to fail.
@@ -99,10 +98,12 @@ mod tests {
 
     #[test]
     fn log_lines_have_klogs_form() {
-        let now: Timestamp = "2026-11-23T14:48:18.474179Z".parse().unwrap();
-        assert_eq!(
-            log_line('W', &now.to_zoned(TimeZone::UTC), 14233, "kubelet service does not exist"),
-            "W1123 14:48:18.474179   14233 kubeadm.rs:1] kubelet service does not exist\n"
-        );
+        let now: Zoned = "2026-11-23T15:48:18.474179+01:00[+01:00]".parse().unwrap();
+        for text in ["kubelet service does not exist", "kubelet service does not exist\n"] {
+            assert_eq!(
+                klog('W', &now, 14233, "kubeadm.rs:1", text),
+                "W1123 15:48:18.474179   14233 kubeadm.rs:1] kubelet service does not exist\n"
+            );
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::Uri;
+use kubeadm_config::address::Cidr;
 
 /// The proxies that the environment names.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +21,7 @@ enum Exception {
     /// `*`
     All,
     /// `10.0.0.0/8`
-    Network(IpAddr, u8),
+    Network(Cidr),
     /// `10.0.0.1`, `10.0.0.1:6443`
     Address(IpAddr, Option<String>),
     /// `.example.com` with all below; with `itself` also `example.com`
@@ -75,7 +76,7 @@ impl Exception {
         let port_fits = |wanted: &Option<String>| wanted.as_deref().is_none_or(|p| p == port);
         match self {
             Self::All => true,
-            Self::Network(network, bits) => ip.is_some_and(|ip| within(ip, *network, *bits)),
+            Self::Network(network) => ip.is_some_and(|ip| network.contains(ip)),
             Self::Address(address, wanted) => ip == Some(*address) && port_fits(wanted),
             Self::Domain { suffix, itself, port: wanted } => {
                 let named = host.ends_with(suffix) || (*itself && host == &suffix[1..]);
@@ -90,11 +91,8 @@ fn exception(entry: &str) -> Option<Exception> {
     if entry == "*" {
         return Some(Exception::All);
     }
-    if let Some((network, bits)) = entry.split_once('/')
-        && let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u8>())
-        && usize::from(bits) <= if network.is_ipv4() { 32 } else { 128 }
-    {
-        return Some(Exception::Network(network, bits));
+    if let Some(network) = Cidr::parse(&entry) {
+        return Some(Exception::Network(network));
     }
     let (host, port) = host_and_port(&entry);
     if host.is_empty() {
@@ -130,21 +128,6 @@ fn proxy(text: &str) -> Option<Uri> {
     };
     let whole: Option<Uri> = text.parse().ok();
     whole.filter(usable).or_else(|| format!("http://{text}").parse().ok().filter(usable))
-}
-
-/// Whether a network of `bits` bits holds an address of the same family.
-fn within(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (ip, network) {
-        (IpAddr::V4(ip), IpAddr::V4(network)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-            (ip.to_bits() ^ network.to_bits()) & mask == 0
-        }
-        (IpAddr::V6(ip), IpAddr::V6(network)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
-            (ip.to_bits() ^ network.to_bits()) & mask == 0
-        }
-        _ => false,
-    }
 }
 
 /// A proxy as Go prints it: without the slash that [`Uri`] puts at the end.
@@ -191,6 +174,7 @@ mod tests {
             ("10.96.0.0/12", "https://10.96.0.1:1234", true),
             ("10.96.0.0/12", "https://10.112.0.1", false),
             ("0.0.0.0/0", "https://8.8.8.8", true),
+            ("10.96.0.0/33", "https://10.96.0.1", false),
             ("fd00::/8", "https://[fd00::1]:6443", true),
             ("fd00::/8", "https://10.0.0.1", false),
             ("10.0.0.1", "https://10.0.0.1:6443", true),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::key::{KeyError, PrivateKey, PublicKey};
+use crate::time::rfc3339;
 use crate::verify::VerifyError;
 
 /// The bytes of a certificate and its key, as far as the files exist, and what they are called.
@@ -221,13 +222,20 @@ pub enum ExistingError {
 }
 
 fn dates(error: &VerifyError) -> String {
-    let day = |t: &Timestamp| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     match error {
         VerifyError::Expired { subject, not_after, at } => {
-            format!("{subject:?} has expired: it was valid until {}, now is {}", day(not_after), day(at))
+            format!(
+                "{subject:?} has expired: it was valid until {}, now is {}",
+                rfc3339(*not_after),
+                rfc3339(*at)
+            )
         }
         VerifyError::NotYetValid { subject, not_before, at } => {
-            format!("{subject:?} is not valid yet: it is valid from {}, now is {}", day(not_before), day(at))
+            format!(
+                "{subject:?} is not valid yet: it is valid from {}, now is {}",
+                rfc3339(*not_before),
+                rfc3339(*at)
+            )
         }
         other => other.to_string(),
     }

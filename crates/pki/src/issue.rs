@@ -19,6 +19,7 @@ use crate::certificate::{Certificate, CertificateError, Period, Tbs, Usage};
 use crate::key::{KeyError, PrivateKey, PublicKey};
 use crate::name::Name;
 use crate::oid;
+use crate::random;
 
 /// How the certificates of a release are made. Which release has which form is not known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,7 +310,7 @@ fn authority_key_id(ca: &Certificate) -> der::Result<Option<Extension>> {
 fn random_serial() -> Result<u64, IssueError> {
     loop {
         let mut bytes = [0; 8];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| IssueError::Random)?;
+        random(&mut bytes).map_err(|_| IssueError::Random)?;
         let serial = u64::from_be_bytes(bytes) >> 1;
         if serial != 0 && serial != i64::MAX as u64 {
             return Ok(serial);

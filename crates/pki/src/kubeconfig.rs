@@ -304,14 +304,6 @@ impl Kubeconfig {
         }
         Ok(())
     }
-
-    /// What `cluster-info` shows to everybody: one cluster without a name, and nobody to be.
-    pub fn for_everybody(cluster: &Cluster) -> Self {
-        Self {
-            clusters: vec![NamedCluster { name: String::new(), cluster: cluster.clone() }],
-            ..Self::default()
-        }
-    }
 }
 
 fn without_values(error: &serde_json::Error) -> String {

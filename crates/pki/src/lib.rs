@@ -1,4 +1,4 @@
-//! Keys, certificates, kubeconfig files, tokens and the seals of the certificate Secret: everything that
+//! Keys, certificates, kubeconfig files and the seals of the certificate Secret: everything that
 //! turns bytes into bytes and is secret or signed.
 //!
 //! Must not touch files, the network, or the clock: time is a parameter, and so is the place new keys come
@@ -17,9 +17,10 @@ pub mod kubeconfig;
 mod name;
 mod oid;
 mod pem;
+mod random;
 mod sans;
 mod sealed;
-mod token;
+mod time;
 mod verify;
 
 pub use certificate::{Certificate, CertificateError, Usage};
@@ -32,7 +33,8 @@ pub use hex::sha256_hex;
 pub use issue::{CertForm, CertificateRequest, IssueError, Validity, issue, renew, self_signed_ca};
 pub use key::{KeyAlgorithm, KeyError, KeyKind, KeySource, PrivateKey, PublicKey};
 pub use name::Name;
+pub use random::{NoRandom, random};
 pub use sans::Sans;
 pub use sealed::{CERTIFICATE_KEY_LENGTH, CertificateKey, SealError};
-pub use token::{Token, TokenError, is_token_id, is_token_secret, random_token};
+pub use time::rfc3339;
 pub use verify::VerifyError;

@@ -55,7 +55,7 @@ impl CertificateKey {
     /// [`SealError::Seal`] when there are no random numbers.
     pub fn generate() -> Result<Self, SealError> {
         let mut bytes = [0; CERTIFICATE_KEY_LENGTH];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SealError::Seal)?;
+        crate::random(&mut bytes).map_err(|_| SealError::Seal)?;
         Ok(Self(bytes))
     }
 

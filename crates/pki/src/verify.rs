@@ -11,6 +11,7 @@ use spki::AlgorithmIdentifierOwned;
 use crate::certificate::Certificate;
 use crate::key::{KeyKind, PublicKey};
 use crate::oid;
+use crate::time::rfc3339;
 
 /// Why a chain is not good. The texts are those of Go 1.26's `crypto/x509`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +37,8 @@ pub enum VerifyError {
     /// A certificate of the chain has expired.
     #[error(
         "x509: certificate has expired or is not yet valid: current time {} is after {}",
-        seconds(at),
-        seconds(not_after)
+        rfc3339(*at),
+        rfc3339(*not_after)
     )]
     Expired {
         /// Subject of the certificate.
@@ -50,8 +51,8 @@ pub enum VerifyError {
     /// A certificate of the chain is not valid yet.
     #[error(
         "x509: certificate has expired or is not yet valid: current time {} is before {}",
-        seconds(at),
-        seconds(not_before)
+        rfc3339(*at),
+        rfc3339(*not_before)
     )]
     NotYetValid {
         /// Subject of the certificate.
@@ -79,11 +80,6 @@ pub enum VerifyError {
         /// Identifier of the method.
         method: String,
     },
-}
-
-/// A time as Go prints it in such messages: RFC 3339, whole seconds, UTC.
-fn seconds(time: &Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 impl Certificate {

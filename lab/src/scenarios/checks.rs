@@ -7,6 +7,7 @@ use crate::error::{At as _, check};
 use crate::kubectl::Kubectl;
 use crate::node::Node;
 use crate::scenario::Context;
+use crate::scenarios::network;
 use crate::{Result, progress};
 
 /// How a kubelet asks for its client certificate today.
@@ -196,10 +197,10 @@ fn pod_runs(context: &Context<'_>, kubectl: &Kubectl) -> Result<()> {
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: hello}}\nspec:\n  restartPolicy: Never\n  \
          tolerations: [{{operator: Exists}}]\n  containers:\n  - name: hello\n    image: {}\n    \
          imagePullPolicy: IfNotPresent\n    \
-         command: [/bin/sh, -c, 'echo hello; nslookup kubernetes.default.svc.cluster.local']\n",
+         command: [/bin/sh, -c, 'echo hello; until nslookup kubernetes.default.svc.cluster.local; do sleep 1; done']\n",
         context.image("etcd")
     ))?;
-    wait_for("the pod to end", Duration::from_secs(60), || {
+    wait_for("the pod to end", Duration::from_secs(90), || {
         let pod = kubectl.json(["get", "pod", "hello"]).map_err(|e| e.to_string())?;
         match pod["status"]["phase"].as_str() {
             Some("Succeeded" | "Failed") => Ok(()),
@@ -209,7 +210,7 @@ fn pod_runs(context: &Context<'_>, kubectl: &Kubectl) -> Result<()> {
     let said = kubectl.run(["logs", "hello"])?;
     check(
         "what the pod said",
-        said.starts_with("hello") && said.contains("10.96.0.1"),
+        said.starts_with("hello") && network::names(&said, "10.96.0.1"),
         "hello, 10.96.0.1",
         said,
     )

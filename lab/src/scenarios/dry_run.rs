@@ -34,8 +34,8 @@ fn run(context: &Context<'_>) -> Result<()> {
         units,
         "changed",
     )?;
-    let kubelet = node.try_run(std::time::Duration::from_secs(5), ["systemctl", "is-active", "kubelet"])?;
-    check("the kubelet after a dry run", kubelet.stdout.trim() == "inactive", "inactive", kubelet.stdout)
+    let kubelet = node.unit_state("kubelet")?;
+    check("the kubelet after a dry run", kubelet == "inactive", "inactive", kubelet)
 }
 
 /// Mode, owner, kind and content of every file that init could touch.

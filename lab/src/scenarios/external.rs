@@ -89,10 +89,7 @@ fn etcd(context: &Context<'_>) -> Result<()> {
     for node in [&first, &second] {
         let server = format!("--server=https://{}:6443", node.address);
         let name = format!("after-{}", node.name);
-        wait_for("the API to take a write", Duration::from_secs(20), || {
-            let args = [&server, "--request-timeout=5s", "create", "configmap", &name];
-            kubectl.run(args).map(drop).map_err(|e| e.to_string())
-        })?;
+        kubectl.create_within(Duration::from_secs(60), &["configmap", &name, &server])?;
     }
     first.run(["systemctl", "start", "etcd"])?;
     if !context.kubeadm.reference {

@@ -10,8 +10,8 @@ use crate::node::Node;
 use crate::progress;
 use crate::scenario::{Context, Scenario};
 
-/// How long an init may take to find that it fails.
-const LIMIT: Duration = Duration::from_secs(25);
+/// How long an init may take to find that it fails. Seconds are usual; one that finds nothing waits for 4 minutes.
+const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "failures",

@@ -46,6 +46,6 @@ pub(super) fn secrets_are_private(node: &Node) -> Result<()> {
 
 /// No file is left that was being written when its writer was killed.
 pub(super) fn nothing_unfinished(node: &Node) -> Result<()> {
-    let found = node.script("find /etc /root /tmp /var/lib/kubelet /var/lib/etcd -name '*kubeadm-tmp*'")?;
+    let found = node.walk("/etc /root /tmp /var/lib/kubelet /var/lib/etcd -name '*kubeadm-tmp*'")?;
     check("unfinished files", found.is_empty(), "none", found)
 }

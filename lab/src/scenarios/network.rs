@@ -44,6 +44,8 @@ spec:
 pub(super) const NODE_PORT: u16 = 30080;
 /// The Service's name as every pod can use it.
 const NAME: &str = "web.default.svc.cluster.local";
+/// Until what was just made is known on every node. A lost packet of DNS alone costs seconds.
+const KNOWN: Duration = Duration::from_secs(60);
 
 /// Starts the servers; [`talks`] looks at them later.
 pub(super) fn serve(context: &Context<'_>, kubectl: &Kubectl) -> Result<()> {
@@ -54,10 +56,15 @@ pub(super) fn serve(context: &Context<'_>, kubectl: &Kubectl) -> Result<()> {
 pub(super) fn resolves(node: &Node, name: &str, server: &str, wanted: &str) -> Result<()> {
     node.copy_in(Path::new("/bin/busybox"), "/usr/local/bin/busybox")?;
     let script = format!("busybox nslookup {name} {server} 2>&1 || true");
-    wait_for(&format!("{server} to answer for {name}"), Duration::from_secs(60), || {
+    wait_for(&format!("{server} to answer for {name}"), KNOWN, || {
         let said = node.script(&script).map_err(|e| e.to_string())?;
-        if said.contains(wanted) { Ok(()) } else { Err(said) }
+        if names(&said, wanted) { Ok(()) } else { Err(said) }
     })
+}
+
+/// Tells whether an answer names an address, and not only one that begins with it.
+pub(super) fn names(answer: &str, address: &str) -> bool {
+    answer.split_whitespace().any(|word| word == address)
 }
 
 /// From every server all others are reached by each of their addresses, and all of them through the Service.
@@ -75,15 +82,20 @@ pub(super) fn talks(kubectl: &Kubectl, workers: usize) -> Result<()> {
         for other in &pods {
             let wanted = other["spec"]["nodeName"].as_str().unwrap_or_default();
             for address in pod_addresses(other) {
-                let said = ask(kubectl, pod, &address, 8080)?;
-                check(&format!("the server at {address}"), said == wanted, wanted, said.clone())?;
+                wait_for(&format!("{wanted} to answer at {address}"), KNOWN, || {
+                    let said = ask(kubectl, pod, &address, 8080).map_err(|e| e.to_string())?;
+                    if said == wanted { Ok(()) } else { Err(said) }
+                })?;
             }
         }
-        let found = run(kubectl, pod, &format!("nslookup {NAME}"))?;
-        for address in service_addresses(kubectl)? {
-            check("the addresses of the Service's name", found.contains(&address), &address, &found)?;
+        let addresses = service_addresses(kubectl)?;
+        wait_for(&format!("DNS to know {addresses:?} of {NAME}"), KNOWN, || {
+            let said = run(kubectl, pod, &format!("nslookup {NAME}")).map_err(|e| e.to_string())?;
+            if addresses.iter().all(|address| names(&said, address)) { Ok(()) } else { Err(said) }
+        })?;
+        for address in addresses {
             let mut reached = BTreeSet::new();
-            wait_for(&format!("{address} to reach every server"), Duration::from_secs(30), || {
+            wait_for(&format!("{address} to reach every server"), KNOWN, || {
                 reached.insert(ask(kubectl, pod, &address, 80).map_err(|e| e.to_string())?);
                 if reached.len() == workers { Ok(()) } else { Err(format!("only {reached:?}")) }
             })?;

@@ -65,7 +65,7 @@ fn images(loaded: &Loaded<InitConfig>) -> Vec<String> {
 
 fn load(flags: &Values, needs: Needs, session: &Session) -> Result<Loaded<InitConfig>, CommandError> {
     let mut notices = Vec::new();
-    if flags.given("config") && !flags.text("config").is_empty() {
+    if !flags.text("config").is_empty() {
         // Upstream says nothing (quirk 35), and refusing would break scripts that work.
         let overruled = ["cri-socket", "feature-gates", "image-repository", "kubernetes-version"];
         notices.extend(overruled.iter().filter(|f| flags.given(f)).map(|flag| {

@@ -137,7 +137,7 @@ fn complete(
     let flags = &call.flags;
     // A phase without the flag and without a file is not one of a worker.
     let implied = !call.node().flags.iter().any(|f| ["control-plane", "config"].contains(&f.name));
-    let control_plane = implied || (flags.given("control-plane") && flags.bool("control-plane"));
+    let control_plane = implied || flags.bool("control-plane");
     if !control_plane && CONTROL_PLANE.iter().any(|name| flags.given(name)) {
         notices.push(Notice::warning(format!(
             "[preflight] WARNING: --control-plane is also required when passing control-plane related flags such as [{}]",
@@ -152,10 +152,10 @@ fn complete(
         options.known_socket = session.socket_for(&release);
         options.target = Some(kubelet);
     }
-    options.node_name = flags.given("node-name").then(|| flags.text("node-name")).filter(|n| !n.is_empty());
+    options.node_name = Some(flags.text("node-name")).filter(|n| !n.is_empty());
     let is_file = |path: &str| session.fx.files.exists(Path::new(path));
     let mut host = session;
-    let path = if flags.given("config") { flags.text("config") } else { String::new() };
+    let path = flags.text("config");
     let endpoint = call.args.first().map(String::as_str);
     let loaded = if path.is_empty() {
         let wish = wish::join(flags, endpoint, control_plane);

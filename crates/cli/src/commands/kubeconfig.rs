@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
 use kubeadm_config::address::{choose_advertise_address, join_host_port, parse_endpoint};
+use kubeadm_config::defaults;
 use kubeadm_config::duration::GoDuration;
 use kubeadm_engine::ports::FileError;
 use kubeadm_engine::spec::ADMIN_CONF;
 use kubeadm_pki::inventory::{CertificateSpec, Dates, client_request};
 use kubeadm_pki::kubeconfig::{Cluster, Kubeconfig, KubeconfigForm, User};
-use kubeadm_pki::{Authority, Certificate, Files, issue};
+use kubeadm_pki::{Authority, Certificate, Files, issue, rfc3339};
 use kubeadm_release::Release;
 
 use crate::error::CommandError;
@@ -83,7 +83,7 @@ impl Place {
         let cluster = &known.config.cluster;
         let named = |name: &str| if name.is_empty() { "kubernetes".to_owned() } else { name.to_owned() };
         let port = match known.config.init.local_api_endpoint.bind_port {
-            0 => 6443,
+            0 => defaults::BIND_PORT.into(),
             port => port,
         };
         if !cluster.control_plane_endpoint.is_empty() {
@@ -166,20 +166,16 @@ fn with_certificate(
     let mut request = client_request(name, &flags.list("org"), form, dates);
     let end = ca.certificate.not_after();
     if end <= started {
-        return Err(CommandError::new(format!("the certificate authority has expired on {}", day(end))));
+        return Err(CommandError::new(format!("the certificate authority has expired on {}", rfc3339(end))));
     }
     if request.validity.not_after > end {
         request.validity.not_after = end;
         session
             .fx
             .output
-            .warn(&format!("the certificate is valid until {} only: then its authority ends", day(end)));
+            .warn(&format!("the certificate is valid until {} only: then its authority ends", rfc3339(end)));
     }
     let key = session.fx.keys.generate(known.algorithm()?.unwrap_or_default())?;
     let certificate = issue(&request, &key.public_key()?, &ca.certificate, ca_key, form)?;
     Ok(User::with_certificate(&certificate, &key)?)
-}
-
-fn day(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -66,18 +66,16 @@ fn complete(
     notices: &mut Vec<Notice>,
 ) -> Result<(ResetSpec, Vec<String>), CommandError> {
     let flags = &call.flags;
-    let given = |name: &str| flags.given(name) && flags.bool(name);
     let mut options = resolve::options(Needs { version: false, runtime: true });
     // What the kubelet is told, so that nobody has to choose among several that answer.
     options.known_socket = runtime_socket(&*session.fx.files).unwrap_or_default();
     let mut host = session;
-    let path = if flags.given("config") { flags.text("config") } else { String::new() };
+    let path = flags.text("config");
     let mut config = if path.is_empty() {
-        let text = |name: &str| if flags.given(name) { flags.text(name) } else { String::new() };
         let wish = ResetConfiguration {
-            cri_socket: text("cri-socket"),
-            certificates_dir: text("cert-dir"),
-            cleanup_tmp_dir: given("cleanup-tmp-dir"),
+            cri_socket: flags.text("cri-socket"),
+            certificates_dir: flags.text("cert-dir"),
+            cleanup_tmp_dir: flags.bool("cleanup-tmp-dir"),
             ..ResetConfiguration::default()
         };
         load::reset_from_flags(wish, &options, &mut host, notices)?.config
@@ -85,7 +83,7 @@ fn complete(
         let text = session.read_config(&path)?;
         load::load_reset(Source { text: &text, name: &path }, &options, &mut host, notices)?.config
     };
-    config.force |= given("force");
+    config.force |= flags.bool("force");
     let skip = resolve::skip_phases(flags, &config.skip_phases);
     // The default is not what anybody said: then the cluster's own directory counts.
     let said = flags.given("cert-dir") || config.certificates_dir != CERTIFICATES_DIR;

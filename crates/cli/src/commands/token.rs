@@ -20,7 +20,7 @@ use crate::{output, resolve};
 
 /// `token generate`: prints a random token.
 pub(crate) fn generate() -> Result<(), CommandError> {
-    output::line(&kubeadm_pki::random_token()?.reveal());
+    output::line(&BootstrapTokenString::random(kubeadm_pki::random)?.to_string());
     Ok(())
 }
 

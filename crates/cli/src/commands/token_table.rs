@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use kubeadm_engine::objects::tokens::secret_name;
+use kubeadm_pki::rfc3339;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -99,9 +100,7 @@ impl Listed {
     fn cells(&self, now: Timestamp) -> [String; 6] {
         let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
         let (ttl, expires) = match self.expires {
-            Some(end) => {
-                (short(end.duration_since(now).as_secs()), end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-            }
+            Some(end) => (short(end.duration_since(now).as_secs()), rfc3339(end)),
             None => ("<forever>".into(), "<never>".into()),
         };
         let usages = or(self.usages.join(","), "<none>");

@@ -7,17 +7,17 @@ use kubeadm_yaml as tree;
 use serde_json::{Value, json};
 
 use super::{
-    FieldWarning, begin, default_text, fill_defaults, impose, is_unset, recommend, recommendation,
-    write_fields,
+    FieldProblem, FieldProblemKind, FieldWarning, begin, default_text, describe, fill_defaults, impose,
+    is_unset, recommend, recommendation, write_fields,
 };
-use crate::address::Cidr;
+use crate::address::{Cidr, join_host_port};
 
 const KIND: &str = "KubeletConfiguration";
 const STATIC_PODS: &str = "/etc/kubernetes/manifests";
 const HEALTHZ_ADDRESS: &str = "127.0.0.1";
 const HEALTHZ_PORT: u16 = 10248;
-/// Where systemd-resolved keeps the name servers it uses itself.
-const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
+/// Where systemd-resolved keeps the name servers it uses itself: its own stub cannot be used from within pods.
+pub const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 /// The DNS address where none can be taken from the service range.
 const FALLBACK_DNS: &str = "10.96.0.10";
 
@@ -113,19 +113,18 @@ fn cluster_dns(service_subnet: &str) -> String {
     address.map_or_else(|| FALLBACK_DNS.to_owned(), |a| a.to_string())
 }
 
-/// Points the kubelet of this node at systemd-resolved's name servers, where that service is active; a text is a
-/// warning. Source: app/componentconfigs/kubelet_unix.go.
-pub fn use_systemd_resolved(document: &mut Value) -> Option<String> {
-    match tree::get(document, "resolvConf").cloned() {
-        None => {
-            tree::set(document, "resolvConf", RESOLVED_CONF);
-            None
-        }
-        Some(given) if given != json!(RESOLVED_CONF) => {
-            Some(recommendation(KIND, "resolvConf", &json!(RESOLVED_CONF), &given).text)
-        }
-        Some(_) => None,
-    }
+/// Points the kubelet of this node at systemd-resolved's name servers, for a host where that service is active. A file
+/// that is given stays, and so does an empty text: it tells the kubelet to do without one.
+///
+/// Source: app/componentconfigs/kubelet_unix.go mutateResolverConfig, v1.37.
+pub fn use_systemd_resolved(document: &mut Value) -> Option<FieldWarning> {
+    const PATH: &str = "resolvConf";
+    let Some(given) = tree::get(document, PATH) else {
+        tree::set(document, PATH, RESOLVED_CONF);
+        return None;
+    };
+    let recommended = json!(RESOLVED_CONF);
+    (*given != recommended).then(|| recommendation(KIND, PATH, &recommended, given))
 }
 
 /// The container runtime of a node, as far as the kubelet's configuration depends on it.
@@ -164,16 +163,22 @@ pub fn follow_runtime(
     }
 }
 
-/// Address and port the kubelet reports its health at; no port where the user turned it off.
-pub fn healthz_endpoint(document: &Value) -> (String, Option<u16>) {
-    let address = tree::get_str(document, "healthzBindAddress").unwrap_or(HEALTHZ_ADDRESS);
-    let port = tree::get_i64(document, "healthzPort").map_or(Some(HEALTHZ_PORT), |p| u16::try_from(p).ok());
-    (address.to_owned(), port.filter(|p| *p != 0))
-}
-
-/// The configured cgroup driver.
-pub fn cgroup_driver(document: &Value) -> Option<&str> {
-    tree::get_str(document, "cgroupDriver")
+/// The URL at which the kubelet reports its health; `None` where its port is 0, which turns that off.
+///
+/// # Errors
+/// What is wrong with `healthzPort`: patches are not held to the form of its field.
+pub fn healthz_url(document: &Value) -> Result<Option<String>, FieldProblem> {
+    const PATH: &str = "healthzPort";
+    let port = match tree::get(document, PATH) {
+        None => HEALTHZ_PORT,
+        Some(given) => given.as_u64().and_then(|port| u16::try_from(port).ok()).ok_or_else(|| {
+            let (expected, found) = ("a whole number from 0 to 65535".to_owned(), describe(given));
+            FieldProblem { path: PATH.to_owned(), kind: FieldProblemKind::Form { expected, found } }
+        })?,
+    };
+    let address = tree::get_str(document, "healthzBindAddress").filter(|address| !address.is_empty());
+    let host_port = join_host_port(address.unwrap_or(HEALTHZ_ADDRESS), port);
+    Ok((port != 0).then(|| format!("http://{host_port}/healthz")))
 }
 
 /// Whether the kubelet is to refuse cgroups v1; absent where it decides by itself.
@@ -259,7 +264,7 @@ mod tests {
         assert!(warnings[2].text.ends_with("kubeadm needs 10248; the provided value is: 1"), "{warnings:?}");
         assert_eq!(tree::get(&config, "readOnlyPort"), None);
         assert_eq!(tree::get_str(&config, "authorization.mode"), Some("Webhook"));
-        assert_eq!(healthz_endpoint(&config), ("127.0.0.1".to_owned(), Some(10248)));
+        assert_eq!(healthz_url(&config).unwrap().as_deref(), Some("http://127.0.0.1:10248/healthz"));
         assert_eq!(tree::get_str(&config, "nodeStatusReportFrequency"), Some("20s"));
         assert_eq!(tree::get(&config, "evictionHard"), None);
     }
@@ -267,15 +272,42 @@ mod tests {
     #[test]
     fn systemd_resolved_does_not_overrule_the_user() {
         let (mut config, _) = default_kubelet(None, &INPUTS, &Release::newest());
-        assert_eq!(use_systemd_resolved(&mut config), None);
-        assert_eq!(tree::get_str(&config, "resolvConf"), Some("/run/systemd/resolve/resolv.conf"));
-        tree::set(&mut config, "resolvConf", "/srv/resolv.conf");
-        assert_eq!(
-            use_systemd_resolved(&mut config).as_deref(),
-            Some(
+        // The second time it is there already.
+        for _ in 0..2 {
+            assert_eq!(use_systemd_resolved(&mut config), None);
+            assert_eq!(tree::get_str(&config, "resolvConf"), Some("/run/systemd/resolve/resolv.conf"));
+        }
+        for given in ["/srv/resolv.conf", ""] {
+            tree::set(&mut config, "resolvConf", given);
+            let told = format!(
                 "The recommended value for \"resolvConf\" in \"KubeletConfiguration\" is: \
-                 /run/systemd/resolve/resolv.conf; the provided value is: /srv/resolv.conf"
-            )
-        );
+                 /run/systemd/resolve/resolv.conf; the provided value is: {given}"
+            );
+            assert_eq!(use_systemd_resolved(&mut config).map(|warning| warning.text), Some(told));
+            assert_eq!(tree::get_str(&config, "resolvConf"), Some(given));
+        }
+    }
+
+    #[test]
+    fn the_kubelets_health_is_where_its_configuration_says() {
+        for (config, want) in [
+            (json!({}), Ok(Some("http://127.0.0.1:10248/healthz"))),
+            (
+                json!({"healthzPort": null, "healthzBindAddress": ""}),
+                Ok(Some("http://127.0.0.1:10248/healthz")),
+            ),
+            (json!({"healthzPort": 1, "healthzBindAddress": "::1"}), Ok(Some("http://[::1]:1/healthz"))),
+            (json!({"healthzPort": 0}), Ok(None)),
+            (json!({"healthzPort": 70000}), Err("number 70000")),
+            (json!({"healthzPort": -1}), Err("number -1")),
+            (json!({"healthzPort": "10248"}), Err("string \"10248\"")),
+        ] {
+            let want = want.map(|url| url.map(str::to_owned)).map_err(|found| {
+                let expected = "a whole number from 0 to 65535".to_owned();
+                let kind = FieldProblemKind::Form { expected, found: found.to_owned() };
+                FieldProblem { path: "healthzPort".to_owned(), kind }
+            });
+            assert_eq!(healthz_url(&config), want, "{config}");
+        }
     }
 }

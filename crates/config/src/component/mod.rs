@@ -16,8 +16,8 @@ use serde_json::{Map, Number, Value, json};
 
 pub use kube_proxy::{ProxyInputs, default_kube_proxy};
 pub use kubelet::{
-    KubeletInputs, NodeRuntime, cgroup_driver, default_kubelet, fail_cgroup_v1, fail_swap_on, follow_runtime,
-    healthz_endpoint, use_systemd_resolved,
+    KubeletInputs, NodeRuntime, RESOLVED_CONF, default_kubelet, fail_cgroup_v1, fail_swap_on, follow_runtime,
+    healthz_url, use_systemd_resolved,
 };
 
 use crate::duration::GoDuration;

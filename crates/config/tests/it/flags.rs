@@ -1,6 +1,5 @@
 //! Configurations made of flags alone.
 
-use kubeadm_config::duration::GoDuration;
 use kubeadm_config::error::ConfigError;
 use kubeadm_config::flags;
 use kubeadm_config::load::{self, InitConfig, Loaded};
@@ -18,7 +17,7 @@ pub(crate) fn load(case: &Case, client: &str) -> Result<Loaded<InitConfig>, Conf
         text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
     let mut config = InitConfig::default();
-    let ttl = case.flag("--token-ttl").map_or(GoDuration::from_hours(24), |ttl| ttl.parse().unwrap());
+    let ttl = case.flag("--token-ttl").map(|ttl| ttl.parse().unwrap());
     config.init.bootstrap_tokens = vec![flags::init_token(&flag("--token"), ttl)?];
     config.init.local_api_endpoint.advertise_address = flag("--apiserver-advertise-address");
     if let Some(port) = case.flag("--apiserver-bind-port") {

@@ -15,6 +15,11 @@ use crate::ports::{Api, EtcdAccess, View};
 pub use endpoints::EndpointsError;
 pub use own::OwnMember;
 
+/// Where members serve clients. cmd/kubeadm/app/constants/constants.go: EtcdListenClientPort, 1.37.
+pub const CLIENT_PORT: u16 = 2379;
+/// Where members serve each other. cmd/kubeadm/app/constants/constants.go: EtcdListenPeerPort, 1.37.
+pub const PEER_PORT: u16 = 2380;
+
 /// How the members are reached with the certificates of this node, below `pki` (`certificatesDir`). Their endpoints are
 /// those that the cluster tells within `limit`, else the one of this node's manifest.
 ///

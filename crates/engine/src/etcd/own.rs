@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use kubeadm_config::defaults::CERTIFICATES_DIR;
 use serde_json::Value;
 
+use super::CLIENT_PORT;
 use crate::ports::{FileError, Files};
 use crate::spec::manifest;
 use crate::static_pods::{argument, host_path};
@@ -64,7 +65,7 @@ fn member(pod: &Value) -> OwnMember {
 /// The client URL of kubeadm's usual port at the host of a peer URL.
 fn client_url(peer: &str) -> Option<String> {
     let (origin, _) = peer.trim_end_matches('/').rsplit_once(':')?;
-    Some(format!("{origin}:2379"))
+    Some(format!("{origin}:{CLIENT_PORT}"))
 }
 
 #[cfg(test)]

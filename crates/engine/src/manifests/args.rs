@@ -10,6 +10,7 @@ use kubeadm_release::facts::etcd::ETCD_3_6;
 use kubeadm_release::skew;
 
 use super::Component;
+use crate::etcd::CLIENT_PORT;
 use crate::spec::{InitSpec, KUBERNETES};
 
 /// The default flags of a release with their values.
@@ -26,12 +27,14 @@ pub(super) fn command(
     extra: &[Arg],
 ) -> Vec<String> {
     let mut command = vec![component.name().to_owned()];
-    command.extend(
-        merge(defaults, extra, spec.release.control_plane.frame.arguments)
-            .into_iter()
-            .map(|(name, value)| format!("--{name}={value}")),
-    );
+    command.extend(flags(defaults, extra, spec.release.control_plane.frame.arguments));
     command
+}
+
+/// `--name=value` of each argument, once the user's are laid over the defaults.
+pub(crate) fn flags(defaults: Vec<(String, String)>, extra: &[Arg], order: ArgumentOrder) -> Vec<String> {
+    let merged = merge(defaults, extra, order);
+    merged.into_iter().map(|(name, value)| format!("--{name}={value}")).collect()
 }
 
 /// The value of the last argument of a name, the one that counts.
@@ -144,7 +147,7 @@ fn resolve(spec: &InitSpec, value: Value, loopback: &str) -> Option<String> {
         Value::EtcdCert => pki("apiserver-etcd-client.crt"),
         Value::EtcdKey if external.is_some() => external_pair?.key_file.clone(),
         Value::EtcdKey => pki("apiserver-etcd-client.key"),
-        Value::EtcdServers => etcd_servers(spec, local(2379)),
+        Value::EtcdServers => etcd_servers(spec, local(CLIENT_PORT)),
         Value::NodeName => spec.node_name().to_owned(),
         Value::EtcdDataDir => cluster.etcd.local.as_ref()?.data_dir.clone(),
         Value::AdvertiseUrl(port) => advertise(port),

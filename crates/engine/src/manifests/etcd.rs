@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::pod::{Parts, Probes, assemble, environment};
 use super::volumes::Volumes;
 use super::{Component, HostFacts, args};
+use crate::etcd::{CLIENT_PORT, PEER_PORT};
 use crate::spec::InitSpec;
 
 /// Where a member tells at which URL it serves clients.
@@ -37,7 +38,7 @@ pub(super) fn pod(spec: &InitSpec, host: &HostFacts) -> Value {
         host,
         Parts {
             component,
-            endpoint: Some((ENDPOINT_ANNOTATION, advertise_url(spec, 2379))),
+            endpoint: Some((ENDPOINT_ANNOTATION, advertise_url(spec, CLIENT_PORT))),
             command: args::command(spec, component, defaults, &given.extra_args),
             image: super::image(spec, component),
             probes: match facts.probe {
@@ -58,8 +59,8 @@ pub(crate) fn advertise_url(spec: &InitSpec, port: u16) -> String {
 /// The URL by which the other members know this one.
 pub(crate) fn peer_url(spec: &InitSpec, loopback: &str) -> String {
     match spec.release.etcd.topology {
-        EtcdTopology::Loopback => format!("https://{}", join_host_port(loopback, 2380)),
-        EtcdTopology::Advertised => advertise_url(spec, 2380),
+        EtcdTopology::Loopback => format!("https://{}", join_host_port(loopback, PEER_PORT)),
+        EtcdTopology::Advertised => advertise_url(spec, PEER_PORT),
     }
 }
 
@@ -74,7 +75,7 @@ fn exec_probe(certificates: &str, etcd: &LocalEtcd) -> Vec<String> {
         Some((name, Err(_))) => name.to_owned(),
     };
     let read = format!(
-        "ETCDCTL_API=3 etcdctl --endpoints=https://{address}:2379 --cacert={certificates}/ca.crt \
+        "ETCDCTL_API=3 etcdctl --endpoints=https://{address}:{CLIENT_PORT} --cacert={certificates}/ca.crt \
          --cert={certificates}/healthcheck-client.crt --key={certificates}/healthcheck-client.key get foo"
     );
     vec!["/bin/sh".into(), "-ec".into(), read]

@@ -16,6 +16,7 @@ mod volumes;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+pub(crate) use args::flags;
 use kubeadm_config::types::ControlPlaneComponent;
 use kubeadm_release::facts::control_plane::{Served, optional_host_paths};
 use serde_json::Value;

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use kubeadm_config::types::BootstrapToken;
+use kubeadm_pki::rfc3339;
 use serde_json::{Map, Value, json};
 
 use super::{KUBE_SYSTEM, object};
@@ -54,7 +55,7 @@ fn expiration(token: &BootstrapToken, now: Timestamp) -> Option<String> {
         }
         (None, None) => return None,
     };
-    Some(end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    Some(rfc3339(end))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::plan::{Action, Apply, Step};
 use crate::ports::{ApiError, Files, Selector, View};
 use crate::resource::{CONFIG_MAPS, DAEMON_SETS, DEPLOYMENTS, Resource, SERVICES};
 use crate::spec::InitSpec;
+use crate::static_pods;
 
 /// Where the Corefile is kept while CoreDNS is replaced.
 const BACKUP: &str = "Corefile-backup";
@@ -262,7 +263,7 @@ fn patched_deployment(
 fn image_tag(deployment: &Value) -> Option<&str> {
     let containers = deployment["spec"]["template"]["spec"]["containers"].as_array()?;
     let container = containers.iter().find(|c| c["name"] == coredns::NAME)?;
-    container["image"].as_str()?.rsplit_once(':').map(|(_, tag)| tag)
+    static_pods::tag(container["image"].as_str()?)
 }
 
 /// The Corefile in the cluster.
@@ -353,11 +354,17 @@ mod tests {
 
     #[test]
     fn the_tag_is_the_installed_version() {
-        let deployment = json!({ "spec": { "template": { "spec": { "containers": [
-            { "name": "sidecar", "image": "x:1" },
-            { "name": "coredns", "image": "r.example.com:5000/coredns:v1.11.1" },
-        ] } } } });
-        assert_eq!(image_tag(&deployment), Some("v1.11.1"));
+        for (image, want) in [
+            ("r.example.com:5000/coredns:v1.11.1", Some("v1.11.1")),
+            ("r.example.com:5000/coredns", None),
+            ("r.example.com/coredns@sha256:00ff", None),
+        ] {
+            let deployment = json!({ "spec": { "template": { "spec": { "containers": [
+                { "name": "sidecar", "image": "x:1" },
+                { "name": "coredns", "image": image },
+            ] } } } });
+            assert_eq!(image_tag(&deployment), want, "{image}");
+        }
     }
 
     #[test]

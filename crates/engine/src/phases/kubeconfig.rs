@@ -1,5 +1,7 @@
 //! `kubeconfig`: the files with which administrators, kubelet, controller manager and scheduler reach the API server.
 
+use std::path::PathBuf;
+
 use futures::future::BoxFuture;
 use kubeadm_config::address::{parse_endpoint, parse_port};
 use kubeadm_pki::inventory::{CertificateSpec, Dates, Endpoint, KubeconfigSpec, kubeconfigs};
@@ -8,7 +10,7 @@ use kubeadm_pki::{Certificate, IssueError, KeyError, issue};
 use kubeadm_release::facts::objects::EmptyKubeconfigLists;
 
 use super::PhaseError;
-use super::certs::{CertsError, form, inventory_facts, new_key, period};
+use super::certs::{CertsError, form, inventory_facts, period};
 use crate::plan::{Action, Step};
 use crate::ports::{FileError, NewFile, View};
 use crate::spec::InitSpec;
@@ -22,6 +24,17 @@ pub enum KubeconfigError {
     /// The authority cannot be used.
     #[error("couldn't create a kubeconfig; the CA files couldn't be loaded: {0}")]
     Ca(CertsError),
+    /// The key of the authority is not there.
+    #[error(
+        "couldn't create a kubeconfig: the key {} of its authority does not exist; provide it, or provide {file}",
+        path.display()
+    )]
+    NoCaKey {
+        /// Path of the key.
+        path: PathBuf,
+        /// Name of the file that is to be made.
+        file: &'static str,
+    },
     /// An existing file does not fit.
     #[error(transparent)]
     Existing(#[from] kubeadm_pki::kubeconfig::KubeconfigError),
@@ -41,7 +54,7 @@ pub enum KubeconfigError {
         /// Why.
         source: IssueError,
     },
-    /// The key could not be written.
+    /// The client's key could not be made or written.
     #[error("failure while creating {user} client certificate: {source}")]
     Key {
         /// The user.
@@ -130,16 +143,10 @@ fn file(spec: &InitSpec, view: View<'_>, name: &'static str) -> Result<Vec<Step>
     }
     let ca = load_ca(spec, view)?;
     let user = item.user.of(spec.node_name());
-    let ca_key = ca.key.ok_or_else(|| {
-        KubeconfigError::Ca(CertsError::NoAuthorityKey {
-            name: "ca",
-            base: "ca",
-            path: spec.layout.pki_file("ca.key"),
-            leaf: item.file,
-        })
-    })?;
-    let key = new_key(spec, view, item.file).map_err(KubeconfigError::Ca)?;
+    let no_key = || KubeconfigError::NoCaKey { path: spec.layout.pki_file("ca.key"), file: item.file };
+    let ca_key = ca.key.ok_or_else(no_key)?;
     let failed = |source: KeyError| KubeconfigError::Key { user: user.clone(), source };
+    let key = view.keys.generate(spec.algorithm).map_err(failed)?;
     let dates = Dates { now: view.clock.started(), period_seconds: period(spec), ca: Some(&ca.certificate) };
     let request = item.request(form(spec), spec.node_name(), dates);
     let public = key.public_key().map_err(failed)?;

@@ -6,23 +6,20 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
-use kubeadm_config::component::{NodeRuntime, follow_runtime};
+use kubeadm_config::component::{NodeRuntime, RESOLVED_CONF, follow_runtime, use_systemd_resolved};
 use kubeadm_config::types::Taint;
 use kubeadm_release::facts::config_api::IPV6_DUAL_STACK;
-use kubeadm_release::facts::control_plane::{ArgumentOrder, DYNAMIC_KUBELET_CONFIG};
+use kubeadm_release::facts::control_plane::DYNAMIC_KUBELET_CONFIG;
 use kubeadm_release::facts::kubelet::{CgroupDriver, EnvFlag, EnvQuoting};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{PhaseError, mark_control_plane};
-use crate::manifests::Component;
+use crate::manifests::{Component, flags};
 use crate::patches::{Patches, Target};
 use crate::plan::{Action, ServiceVerb, Step};
 use crate::ports::{NewFile, View, is_dockershim};
 use crate::spec::{InitSpec, KUBELET};
 use crate::static_pods;
-
-/// `resolvConf` where systemd-resolved runs: its own stub cannot be used from within pods.
-const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
 /// Path of the environment file.
 pub fn env_file() -> PathBuf {
@@ -98,13 +95,7 @@ pub(super) async fn config(
     let (mut writes, mut files) = (Vec::new(), Vec::new());
     let mut config = of_runtime(spec, view, warnings).await;
     if resolved && spec.release.kubelet.resolv_conf_in_config {
-        match config.get("resolvConf").and_then(Value::as_str) {
-                None | Some("") => config["resolvConf"] = json!(RESOLVED),
-                Some(RESOLVED) => {}
-                Some(other) => warnings.push(Step::warn(format!(
-                    "The recommended value for \"resolvConf\" in \"KubeletConfiguration\" is: {RESOLVED}; the provided value is: {other}"
-                ))),
-            }
+        warnings.extend(use_systemd_resolved(&mut config).map(|w| Step::warn(w.text)));
     }
     let patches = Patches::load(spec.patches.as_deref(), view.files)?;
     let patched = patches.apply(Target::KubeletConfiguration, config)?;
@@ -209,28 +200,26 @@ async fn env(
     let node = &spec.init.node_registration;
     let docker = is_dockershim(&node.cri_socket);
     let extra = &node.kubelet_extra_args;
-    let mut defaults: Map<String, Value> = Map::new();
-    let mut set = |name: &str, value: String| defaults.insert(name.into(), value.into());
+    let mut defaults = Vec::new();
+    let mut set = |name: &str, value: String| defaults.push((name.to_owned(), value));
     for flag in &facts.env_flags {
         match flag {
             EnvFlag::CgroupDriverOfDocker if docker => match view.runtime.cgroup_driver().await {
-                Ok(driver) => {
-                    set("cgroup-driver", driver.name().into());
+                Ok(driver) => set("cgroup-driver", driver.name().into()),
+                Err(reason) => {
+                    let text =
+                        "cannot automatically assign a '--cgroup-driver' value when starting the Kubelet";
+                    steps.push(Step::warn(format!("{text}: {reason}")));
                 }
-                Err(reason) => steps.push(Step::warn(format!("cannot automatically assign a '--cgroup-driver' value when starting the Kubelet: {reason}"))),
             },
             EnvFlag::CniDirectoriesWithDocker if docker => {
                 set("cni-bin-dir", "/opt/cni/bin".into());
                 set("cni-conf-dir", "/etc/cni/net.d".into());
             }
-            EnvFlag::NetworkPluginWithDocker if docker => {
-                set("network-plugin", "cni".into());
-            }
-            EnvFlag::ContainerRuntimeRemote if !docker => {
-                set("container-runtime", "remote".into());
-            }
+            EnvFlag::NetworkPluginWithDocker if docker => set("network-plugin", "cni".into()),
+            EnvFlag::ContainerRuntimeRemote if !docker => set("container-runtime", "remote".into()),
             EnvFlag::ContainerRuntimeEndpoint if !docker && !spec.instance_config() => {
-                set("container-runtime-endpoint", node.cri_socket.clone());
+                set("container-runtime-endpoint", node.cri_socket.clone())
             }
             EnvFlag::HostnameOverride => {
                 let host = view.system.hostname().trim().to_lowercase();
@@ -240,21 +229,17 @@ async fn env(
                 }
             }
             EnvFlag::PauseImageWithDocker if docker => {
-                set("pod-infra-container-image", spec.images().pause());
+                set("pod-infra-container-image", spec.images().pause())
             }
-            EnvFlag::PauseImage => {
-                set("pod-infra-container-image", spec.images().pause());
-            }
-            EnvFlag::ResolvConf if resolved => {
-                set("resolv-conf", RESOLVED.into());
-            }
+            EnvFlag::PauseImage => set("pod-infra-container-image", spec.images().pause()),
+            EnvFlag::ResolvConf if resolved => set("resolv-conf", RESOLVED_CONF.into()),
             EnvFlag::DualStackGate => {
                 if let Some(on) = spec.cluster.feature_gates.get(IPV6_DUAL_STACK) {
                     set("feature-gates", format!("{IPV6_DUAL_STACK}={on}"));
                 }
             }
             EnvFlag::DynamicConfigDirectory if spec.gate(DYNAMIC_KUBELET_CONFIG) => {
-                set("dynamic-config-dir", "/var/lib/kubelet/dynamic-config".into());
+                set("dynamic-config-dir", "/var/lib/kubelet/dynamic-config".into())
             }
             EnvFlag::CgroupDriverOfDocker
             | EnvFlag::CniDirectoriesWithDocker
@@ -268,31 +253,12 @@ async fn env(
     }
     if !taints.is_empty() {
         let texts: Vec<String> = taints.iter().map(mark_control_plane::text).collect();
-        defaults.insert("register-with-taints".into(), texts.join(",").into());
+        set("register-with-taints", texts.join(","));
     }
-    defaults.retain(|name, _| !extra.iter().any(|a| a.name == *name));
-    let mut flags: Vec<(&str, &str)> =
-        defaults.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())).collect();
-    let mut users: Vec<(&str, &str)> =
-        extra.iter().map(|arg| (arg.name.as_str(), arg.value.as_str())).collect();
-    match facts.env_arguments {
-        ArgumentOrder::DefaultsFirst => flags.extend(users),
-        ArgumentOrder::OverridesFirst => {
-            users.sort_unstable();
-            users.append(&mut flags);
-            flags = users;
-        }
-        ArgumentOrder::Sorted => {
-            flags.append(&mut users);
-            // Flags of one name stay in the order given.
-            flags.sort_by_key(|(name, _)| *name);
-        }
-    }
-    let words: Vec<String> = flags.iter().map(|(name, value)| format!("--{name}={value}")).collect();
-    let joined = words.join(" ");
+    let words = flags(defaults, extra, facts.env_arguments).join(" ");
     let content = match facts.env_quoting {
-        EnvQuoting::Bare => format!("KUBELET_KUBEADM_ARGS={joined}\n"),
-        EnvQuoting::Quoted => format!("KUBELET_KUBEADM_ARGS={joined:?}\n"),
+        EnvQuoting::Bare => format!("KUBELET_KUBEADM_ARGS={words}\n"),
+        EnvQuoting::Quoted => format!("KUBELET_KUBEADM_ARGS={words:?}\n"),
     };
     NewFile { path: env_file(), content: content.into_bytes(), mode: 0o644, secret: false }
 }

@@ -63,6 +63,15 @@ pub enum PhaseError {
     /// A file that should have been made before.
     #[error("{} does not exist: the phases before this one make it", .0.display())]
     NotOnDisk(std::path::PathBuf),
+    /// A field of the kubelet's configuration, as it was written: forms of a file are looked at before, those of a patch
+    /// here.
+    #[error("{}: {}: {}; correct it, or the patch of kubeletconfiguration that it comes from, and run again", path.display(), problem.path, problem.kind)]
+    KubeletConfig {
+        /// The configuration of this node's kubelet.
+        path: std::path::PathBuf,
+        /// The field, and what is wrong with it.
+        problem: kubeadm_config::component::FieldProblem,
+    },
     /// What a kubelet is to follow.
     #[error(transparent)]
     DynamicKubelet(#[from] dynamic_kubelet::NoConfigMapError),

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use kubeadm_config::token::BootstrapTokenString;
 use kubeadm_config::types::BootstrapToken;
-use kubeadm_pki::{CertificateKey, SealError, TokenError, random_token};
+use kubeadm_pki::{CertificateKey, NoRandom, SealError, random};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -49,7 +49,7 @@ pub enum UploadCertsError {
     },
     /// The token that owns the Secret cannot be made.
     #[error("error uploading certs: error to get token reference: {0}")]
-    Token(#[from] TokenError),
+    Token(#[from] NoRandom),
 }
 
 /// Plans the phase.
@@ -90,10 +90,9 @@ fn upload(spec: &InitSpec, view: View<'_>) -> Result<Vec<Step>, UploadCertsError
 
 /// The token that owns the Secret. It is good for nothing but ending: the token cleaner removes it when it expires,
 /// and the garbage collector then removes what it owns.
-fn owner(now: Timestamp) -> Result<Value, TokenError> {
-    let random = random_token()?;
+fn owner(now: Timestamp) -> Result<Value, NoRandom> {
     let token = BootstrapToken {
-        token: BootstrapTokenString { id: random.id().into(), secret: random.secret().into() },
+        token: BootstrapTokenString::random(random)?,
         description: format!("Proxy for managing TTL for the {SECRET} secret"),
         expires: Some(now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX)),
         ..BootstrapToken::default()

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 use kubeadm_config::address::join_host_port;
+use kubeadm_config::component::healthz_url;
 use serde_json::Value;
 
 use super::PhaseError;
@@ -24,8 +25,10 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         let manifests = COMPONENTS.iter().map(|c| spec.layout.manifest(c.name));
         let shown = manifests.chain([config_file(), env_file()]).collect();
         let directory = spec.layout.shown(MANIFESTS.as_ref()).display().to_string();
-        let kubelet =
-            WaitKubelet { health: kubelet_health(spec, view), limit: timeouts.kubelet_health_check.to_std() };
+        let kubelet = WaitKubelet {
+            health: kubelet_health(spec, view)?,
+            limit: timeouts.kubelet_health_check.to_std(),
+        };
         let wait = WaitControlPlane { kubelet: Some(kubelet), ..wait(spec, view, &spec.access)? };
         let mut steps = vec![
             show(spec, true, shown),
@@ -75,12 +78,10 @@ pub(super) fn wait(spec: &InitSpec, view: View<'_>, access: &Access) -> Result<W
 
 /// The kubelet's health URL by its configuration, `None` where the port is 0. What is on disk counts, so that a
 /// patch of the port is followed (quirk 39).
-pub(super) fn kubelet_health(spec: &InitSpec, view: View<'_>) -> Option<String> {
+pub(super) fn kubelet_health(spec: &InitSpec, view: View<'_>) -> Result<Option<String>, PhaseError> {
     let written = read_yaml(view, &config_file()).ok();
     let config = written.as_ref().unwrap_or(&spec.kubelet.value);
-    let port = config["healthzPort"].as_u64().unwrap_or(10248);
-    let address = config["healthzBindAddress"].as_str().filter(|a| !a.is_empty()).unwrap_or("127.0.0.1");
-    (port != 0).then(|| format!("http://{}/healthz", join_host_port(address, port as u16)))
+    healthz_url(config).map_err(|problem| PhaseError::KubeletConfig { path: config_file(), problem })
 }
 
 struct Component {

@@ -1,15 +1,14 @@
 //! The list of `init`'s checks: which of them a release has, and in which order, is a fact of the release.
 
-use std::path::PathBuf;
-
 use kubeadm_config::address::parse_ip;
 use kubeadm_release::facts::preflight::{Check as Fact, Program};
 
 use super::own::{BOOTSTRAP_CONF, Own};
 use super::{Outcome, etcd, kubelet, machine, network, paths, runtime, system};
+use crate::etcd::{CLIENT_PORT, PEER_PORT};
 use crate::manifests::{apiserver_port, served_port};
 use crate::ports::{View, is_dockershim};
-use crate::spec::{InitSpec, MANIFESTS};
+use crate::spec::{InitSpec, manifest};
 
 const BRIDGE_IPV4: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 const BRIDGE_IPV6: &str = "/proc/sys/net/bridge/bridge-nf-call-ip6tables";
@@ -222,8 +221,7 @@ fn of(fact: Fact, spec: &InitSpec) -> Vec<Check> {
         }
         Fact::Manifests => ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"]
             .map(|component| {
-                let path = PathBuf::from(MANIFESTS).join(format!("{component}.yaml"));
-                let id = format!("FileAvailable-{}", dashed(&path.display().to_string()));
+                let id = format!("FileAvailable-{}", dashed(&manifest(component).display().to_string()));
                 Check::new(id, Kind::Manifest(component))
             })
             .into(),
@@ -290,9 +288,10 @@ fn local_etcd(spec: &InitSpec) -> Vec<Check> {
     let Some(local) = spec.cluster.etcd.local.as_ref().filter(|_| spec.local_etcd()) else {
         return Vec::new();
     };
-    let ports = if spec.release.preflight.etcd_peer_port { &etcd::PORTS[..] } else { &etcd::PORTS[..1] };
+    let peer = spec.release.preflight.etcd_peer_port.then_some(PEER_PORT);
+    let ports = [CLIENT_PORT].into_iter().chain(peer);
     let mut checks: Vec<Check> =
-        ports.iter().map(|port| Check::new(format!("Port-{port}"), Kind::EtcdPort(*port))).collect();
+        ports.map(|port| Check::new(format!("Port-{port}"), Kind::EtcdPort(port))).collect();
     let dir = local.data_dir.clone();
     checks.push(Check::new(format!("DirAvailable-{}", dashed(&dir)), Kind::DataDir(dir)));
     checks

@@ -12,9 +12,6 @@ use super::{Outcome, network};
 use crate::ports::{HttpGet, HttpTrust, View};
 use crate::spec::InitSpec;
 
-/// Client port, then peer port.
-pub(super) const PORTS: [u16; 2] = [2379, 2380];
-
 /// How often an external etcd is asked. cmd/kubeadm/app/preflight/checks.go: getEtcdVersionResponse.
 const TRIES: u32 = 4;
 

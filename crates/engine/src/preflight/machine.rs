@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use kubeadm_config::component::fail_swap_on;
 use kubeadm_release::facts::preflight::{Program, Severity};
-use serde_json::Value;
 
 use super::Outcome;
 use crate::ports::View;
@@ -52,7 +52,7 @@ pub(super) fn swap(spec: &InitSpec, view: View<'_>) -> Outcome {
         return Outcome::good();
     }
     let v2 = view.files.exists(Path::new("/sys/fs/cgroup/cgroup.controllers"));
-    let allowed = spec.kubelet.value.get("failSwapOn").and_then(Value::as_bool) == Some(false);
+    let allowed = !fail_swap_on(&spec.kubelet.value);
     let facts = spec.release.preflight.swap;
     if facts.severity == Severity::Warning && allowed && v2 {
         return Outcome::good();

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use kubeadm_config::component::fail_cgroup_v1;
 use kubeadm_release::facts::preflight::{Cgroups, Docker, Kernel, Severity};
 use kubeadm_release::{Version, skew};
 use regex_lite::Regex;
-use serde_json::Value;
 
 use super::{Outcome, checks};
 use crate::kubelet::installed;
@@ -149,8 +149,7 @@ impl Findings {
         const DEPRECATED: &str = "cgroups v1 support is deprecated and will be removed in a future release. Please migrate to cgroups v2.";
         const SEE: &str =
             "For more information, see https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1";
-        let accepted = spec.kubelet.value.get("failCgroupV1").and_then(Value::as_bool) == Some(false);
-        if accepted {
+        if fail_cgroup_v1(&spec.kubelet.value) == Some(false) {
             return self.warning(format!("{DEPRECATED} {SEE}"));
         }
         let text = format!(

@@ -1,6 +1,5 @@
 //! Checks of a cluster before it is upgraded. cmd/kubeadm/app/phases/upgrade/health.go, 1.37.
 
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use crate::objects::{KUBE_SYSTEM, object};
 use crate::plan::{Action, Step};
 use crate::ports::{Api, Files, Selector};
 use crate::resource::{JOBS, NODES};
-use crate::spec::{InitSpec, MANIFESTS};
+use crate::spec::{InitSpec, manifest};
 
 /// `ControlPlaneNodesReady`: every control-plane node has to be Ready, and this one also where it is not labeled as such.
 pub async fn nodes_ready(spec: &InitSpec, api: &dyn Api) -> Outcome {
@@ -57,10 +56,9 @@ pub(crate) fn is_ready(node: &Value) -> bool {
 
 /// `StaticPodManifest`: this node runs the control plane as static pods.
 pub fn manifests(files: &dyn Files) -> Outcome {
-    let all = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
-        .map(|name| format!("{MANIFESTS}/{name}.yaml"));
-    let missing: Vec<&str> =
-        all.iter().map(String::as_str).filter(|path| !files.exists(Path::new(path))).collect();
+    let all = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map(manifest);
+    let missing: Vec<String> =
+        all.iter().filter(|path| !files.exists(path)).map(|path| path.display().to_string()).collect();
     if missing.is_empty() {
         return Outcome::good();
     }

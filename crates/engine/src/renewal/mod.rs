@@ -110,7 +110,7 @@ pub enum RenewalError {
     #[error(
         "the certificate authority {} has expired on {}: what it signs now is not valid, so it has to be replaced itself",
         path.display(),
-        until.strftime("%Y-%m-%dT%H:%M:%SZ")
+        kubeadm_pki::rfc3339(*until)
     )]
     AuthorityExpired {
         /// Path of its certificate.

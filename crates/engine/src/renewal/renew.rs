@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use kubeadm_pki::existing::Authority;
 use kubeadm_pki::kubeconfig::{Kubeconfig, KubeconfigForm};
-use kubeadm_pki::{Certificate, KeyAlgorithm, PrivateKey, Validity, renew};
+use kubeadm_pki::{Certificate, KeyAlgorithm, PrivateKey, Validity, renew, rfc3339};
 use kubeadm_release::Release;
 
 use super::{Kept, Managed, RenewalError, Settings};
@@ -191,7 +191,7 @@ impl Renewable {
             steps.push(Step::warn(format!(
                 "the {} is valid until {} only: then its authority {} ends, which has to be replaced before",
                 item.long_name,
-                validity.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                rfc3339(validity.not_after),
                 item.authority().name
             )));
         }

@@ -307,6 +307,13 @@ fn the_kubelet_is_asked_at_the_port_that_a_patch_gave_it() {
     try_phase(&spec, &host, "wait-control-plane").unwrap();
     let asked = "[kubelet-check] Waiting for a healthy kubelet at http://127.0.0.1:10555/healthz.";
     assert!(host.output.said().iter().any(|line| line.starts_with(asked)), "{:?}", host.output.said());
+
+    host.files.put("/var/lib/kubelet/config.yaml", "healthzPort: 70000", 0o644);
+    assert_eq!(
+        try_phase(&spec, &host, "wait-control-plane").unwrap_err(),
+        "/var/lib/kubelet/config.yaml: healthzPort: expected a whole number from 0 to 65535, found number 70000; \
+         correct it, or the patch of kubeletconfiguration that it comes from, and run again"
+    );
 }
 
 #[test]

@@ -121,8 +121,8 @@ impl Case {
 
     fn wish(&self) -> InitConfig {
         let mut wish = InitConfig::default();
-        let ttl = Some(self.flag("--token-ttl")).filter(|ttl| !ttl.is_empty()).unwrap_or("24h".into());
-        wish.init.bootstrap_tokens = vec![init_token(&self.flag("--token"), ttl.parse().unwrap()).unwrap()];
+        let ttl = self.flag("--token-ttl").parse().ok();
+        wish.init.bootstrap_tokens = vec![init_token(&self.flag("--token"), ttl).unwrap()];
         wish.init.local_api_endpoint.advertise_address = self.flag("--apiserver-advertise-address");
         wish.init.local_api_endpoint.bind_port =
             self.flag("--apiserver-bind-port").parse().unwrap_or_default();

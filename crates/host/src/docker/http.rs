@@ -110,15 +110,6 @@ fn unreachable(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::Unreachable(cause(error).0)
 }
 
-/// A value of a query, in which everything but letters, digits and a few signs is encoded.
-pub(super) fn encoded(value: &str) -> String {
-    let byte = |b: u8| match b {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
-        _ => format!("%{b:02X}"),
-    };
-    value.bytes().map(byte).collect()
-}
-
 /// The JSON of an answer.
 pub(super) fn json(body: &[u8]) -> Result<Value, Failure> {
     serde_json::from_slice(body).map_err(|e| Failure::Unreachable(format!("what answers is not Docker: {e}")))

@@ -22,10 +22,11 @@ use kubeadm_engine::ports::{
 };
 use serde_json::{Value, json};
 
-use self::http::{Call, Failure, encoded};
+use self::http::{Call, Failure};
 use self::login::Logins;
 use crate::cri::{CONTAINER_LABEL, LIST_LIMIT, NAMESPACE_LABEL, POD_LABEL, REMOVE_LIMIT, SYSTEM_NAMESPACE};
 use crate::pod_logs::FALLBACK;
+use crate::query::encoded;
 use crate::runtimes::socket_path;
 
 /// Where Docker listens, and where a kubelet looks for it.

@@ -40,9 +40,8 @@ fn a_token_file_is_written_as_client_go_does() {
 
 /// The text of `cluster-info` in the recordings of 1.37 and 1.13.
 #[test]
-fn the_file_for_everybody_has_the_form_of_its_release() {
+fn empty_lists_have_the_form_of_the_release() {
     let ca = Ca::new("kubernetes").certificate;
-    let config = Kubeconfig::for_everybody(&cluster("https://192.0.2.10:6443", &ca));
     let head = format!(
         "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {}\n    \
          server: https://192.0.2.10:6443\n  name: \"\"\n",
@@ -51,9 +50,11 @@ fn the_file_for_everybody_has_the_form_of_its_release() {
     let new = format!("{head}contexts: null\ncurrent-context: \"\"\nkind: Config\nusers: null\n");
     let old =
         format!("{head}contexts: []\ncurrent-context: \"\"\nkind: Config\npreferences: {{}}\nusers: []\n");
-    assert_eq!(*config.to_yaml(NEW), new);
-    assert_eq!(*config.to_yaml(OLD), old);
-    assert_eq!(*Kubeconfig::parse(&old, "old").unwrap().to_yaml(NEW), new);
+    for text in [&new, &old] {
+        let config = Kubeconfig::parse(text, "text").unwrap();
+        assert_eq!(*config.to_yaml(NEW), new);
+        assert_eq!(*config.to_yaml(OLD), old);
+    }
 }
 
 #[test]

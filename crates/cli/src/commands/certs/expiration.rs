@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use kubeadm_engine::renewal::{Expiration, State, Survey, survey};
+use kubeadm_pki::rfc3339;
 use serde::Serialize;
 
 use super::{file_error, settings};
@@ -76,7 +77,7 @@ impl Certificate {
         };
         Self {
             name: expiration.name,
-            expiration_date: until.map(|date| date.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            expiration_date: until.map(rfc3339),
             residual_seconds: until.map_or(0, |date| date.duration_since(now).as_secs()),
             externally_managed: expiration.external,
             // Upstream leaves it out where there is no certificate.

@@ -87,7 +87,7 @@ fn warn_of_kubelet(session: &Session) {
         "the kubelet's own client certificate {CLIENT_CERTIFICATE} has expired on {}, and the kubelet can no longer renew \
          it: write another kubelet.conf with `kubeadm kubeconfig user --client-name {name} --org system:nodes >/etc/kubernetes/kubelet.conf`, \
          remove /var/lib/kubelet/pki/kubelet-client*, and restart the kubelet",
-        certificate.not_after().strftime("%Y-%m-%dT%H:%M:%SZ")
+        kubeadm_pki::rfc3339(certificate.not_after())
     ));
 }
 

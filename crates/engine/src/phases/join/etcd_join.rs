@@ -56,7 +56,7 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
                 access,
                 name,
                 peer_url,
-                client_url: advertise_url(&node, 2379),
+                client_url: advertise_url(&node, etcd::CLIENT_PORT),
                 data_dir,
                 manifest,
                 initial_cluster: kept.is_none().then_some(planned),

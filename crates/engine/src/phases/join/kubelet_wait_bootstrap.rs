@@ -27,7 +27,7 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         let manifests: Vec<_> = manifests.into_iter().filter(|path| view.files.exists(path)).collect();
         let wait = WaitBootstrap {
             kubelet: WaitKubelet {
-                health: kubelet_health(&spec.alone, view),
+                health: kubelet_health(&spec.alone, view)?,
                 limit: timeouts.kubelet_health_check.to_std(),
             },
             node_name: spec.alone.node_name().to_owned(),
