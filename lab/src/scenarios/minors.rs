@@ -76,22 +76,22 @@ fn names_of(minor: u32) -> Result<&'static Names> {
 
 fn run(context: &Context<'_>) -> Result<()> {
     let minor = context.release.minor;
-    let names = names_of(minor)?;
     let node = context.node(&format!("minor{minor}"))?;
     let worker = context.node(&format!("minor{minor}w"))?;
     let output = context.init(&node, &[])?;
     context.join(&worker, JoinCommands::printed(&output.stdout).worker()?, &[])?;
     let kubectl = context.ready_as(&node, Shape::of(1, 1))?;
     checks::serving_certificate(&node)?;
-    checks::common(context, &node, &kubectl, names.csr)?;
-    named(&kubectl, &node, &worker, names, minor)?;
+    checks::common(context, &node, &kubectl, names_of(minor)?.csr)?;
+    named(&kubectl, &node, &worker, minor)?;
     expiration(context, &node)?;
     plan(context, &node)
 }
 
 /// Labels, taints and the ConfigMap of the kubelet's configuration have the names of the minor.
-fn named(kubectl: &Kubectl, node: &Node, worker: &Node, names: &Names, minor: u32) -> Result<()> {
+pub(super) fn named(kubectl: &Kubectl, node: &Node, worker: &Node, minor: u32) -> Result<()> {
     progress::step("check labels, taints and the name of the kubelet's configuration");
+    let names = names_of(minor)?;
     let found = kubectl.json(["get", "node", &node.name])?;
     let labels = found["metadata"]["labels"].as_object();
     let labels = labels.into_iter().flat_map(|all| all.keys()).map(String::as_str);

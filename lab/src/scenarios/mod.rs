@@ -84,6 +84,7 @@ pub const ALL: &[&Scenario] = &[
     &self_hosting::GATES,
     &walk::HOP_BY_HOP,
     &walk::THROUGH,
+    &walk::PAST_MASTER,
     &minors::of("minor-v1.36", "v1.36.3"),
     &minors::of("minor-v1.35", "v1.35.4"),
     &minors::of("minor-v1.34", "v1.34.4"),

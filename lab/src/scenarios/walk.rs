@@ -5,7 +5,7 @@ use crate::join::JoinCommands;
 use crate::kubectl::{Kubectl, Shape};
 use crate::node::Node;
 use crate::scenario::{Context, Scenario};
-use crate::scenarios::{network, upgrade};
+use crate::scenarios::{minors, network, upgrade};
 use crate::{Result, cluster, progress, releases};
 
 pub(super) const HOP_BY_HOP: Scenario = Scenario {
@@ -20,6 +20,15 @@ pub(super) const THROUGH: Scenario = Scenario {
     about: "v1.34 to v1.37 by one upgrade apply --through; kubelets follow at its end",
     run: through,
     ..FROM_1_34
+};
+
+pub(super) const PAST_MASTER: Scenario = Scenario {
+    name: "upgrade-v1.23",
+    about: "v1.23 to v1.26 by one command that is given again whenever kubelets had to follow; nothing is called master then",
+    release: "v1.23.17",
+    ours_only: true,
+    run: past_master,
+    ..Scenario::PLAIN
 };
 
 const FROM_1_34: Scenario = Scenario { release: "v1.34.4", ours_only: true, ..Scenario::PLAIN };
@@ -96,4 +105,33 @@ fn through(context: &Context<'_>) -> Result<()> {
         context.kubeadm(&start.node, &["upgrade", "apply", "--through", &way, "--yes", &context.ignore()])?;
     progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
     start.follow(context, old, new)
+}
+
+/// A kubelet may be one minor older than a control plane of these: the walk goes as far as that allows, and says what has to
+/// be done before it goes on.
+fn past_master(context: &Context<'_>) -> Result<()> {
+    const HOPS: [(&str, u32); 3] = [("v1.24.17", 24), ("v1.25.16", 25), ("v1.26.15", 26)];
+    let start = Start::new(context, "master")?;
+    HOPS.iter().try_for_each(|(version, _)| start.bring_images(context, version))?;
+    let way = HOPS.map(|(version, _)| version).join(",");
+    let mut old = context.release.version;
+    for (at, (version, minor)) in HOPS.iter().enumerate() {
+        progress::step(format!("kubeadm upgrade apply --through {way} on {}", start.node.name));
+        let words = ["upgrade", "apply", "--through", &way, "--yes", &context.ignore()];
+        let output = context.try_kubeadm(&start.node, &words)?;
+        progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
+        match HOPS.get(at + 1) {
+            Some((next, _)) => {
+                let told = format!("the cluster was upgraded to {version}; before {next}, ");
+                let stopped = output.code == 1 && output.stderr.contains(&told);
+                check("where the walk stops for kubelets", stopped, told, output.tail(20))?;
+            }
+            None => check("exit status of the last walk", output.code == 0, "0", output.tail(20))?,
+        }
+        minors::named(&start.kubectl, &start.node, &start.worker, *minor)?;
+        start.follow(context, old, version)?;
+        old = version;
+    }
+    let env = start.node.read("/var/lib/kubelet/kubeadm-flags.env")?;
+    check("flags that kubelets lost", !env.contains("--container-runtime="), "none of them", env)
 }
