@@ -311,7 +311,7 @@ fn the_kubelet_is_asked_at_the_port_that_a_patch_gave_it() {
     host.files.put("/var/lib/kubelet/config.yaml", "healthzPort: 70000", 0o644);
     assert_eq!(
         try_phase(&spec, &host, "wait-control-plane").unwrap_err(),
-        "/var/lib/kubelet/config.yaml: healthzPort: expected a whole number from 0 to 65535, found number 70000; \
+        "error execution phase wait-control-plane: /var/lib/kubelet/config.yaml: healthzPort: expected a whole number from 0 to 65535, found number 70000; \
          correct it, or the patch of kubeletconfiguration that it comes from, and run again"
     );
 }

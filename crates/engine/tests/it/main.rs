@@ -1,7 +1,6 @@
 //! The integration tests of the engine, as one binary.
 #![allow(clippy::disallowed_methods, reason = "tests read their own fixtures")]
 
-mod case;
 mod cluster;
 mod hops;
 mod join;

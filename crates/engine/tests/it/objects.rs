@@ -86,13 +86,27 @@ impl Case {
         all
     }
 
-    /// Bad input, features that are refused, and clusters of the minor before, whose objects follow from their own
-    /// release here and from kubeadm's in the recording.
-    pub(crate) fn is_comparable(&self) -> bool {
-        let name = self.name.split_once('/').unwrap().1;
-        let features = ["bad-", "gate-dynamic", "gate-selfhosting"];
+    /// Not bad input, and not a cluster of the minor before: what is made follows from its own release here, and from
+    /// kubeadm's in the recording.
+    pub(crate) fn is_of_its_minor(&self) -> bool {
+        let name = self.short_name();
         let older = ["flags-previous-minor", "flags-v1.10", "flags-v1.11", "flags-v112"];
-        !features.iter().any(|feature| name.starts_with(feature)) && !older.contains(&name)
+        !name.starts_with("bad-") && !older.contains(&name)
+    }
+
+    /// Nor features whose objects differ.
+    pub(crate) fn is_comparable(&self) -> bool {
+        let features = ["gate-dynamic", "gate-selfhosting"];
+        self.is_of_its_minor() && !features.iter().any(|feature| self.short_name().starts_with(feature))
+    }
+
+    fn short_name(&self) -> &str {
+        self.name.split_once('/').unwrap().1
+    }
+
+    /// The text of a file that it wrote, if it wrote it.
+    pub(crate) fn file(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.folder.join("files").join(path.trim_start_matches('/'))).ok()
     }
 
     pub(crate) fn text(&self, file: &str) -> String {
