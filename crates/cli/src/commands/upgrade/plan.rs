@@ -419,15 +419,6 @@ mod tests {
 
     fn plan(offers: &[Offer], with_etcd: bool) -> UpgradePlan {
         let cluster = init_defaults(&Release::of(&v("1.36.1")).unwrap(), "").cluster;
-        for Offer { version, .. } in &found {
-            // Where it does not start with a walk, it is within the minor: nothing is lost there.
-            let Ok(walk) = Walk::new(node.version.clone(), &[], version.clone()) else { continue };
-            let ahead = session.block_on(outlook::look(&walk, spec, executor.view()));
-            let ahead = ahead.map_err(|error| failure::explain_alone(error, &*fx.output))?;
-            for block in ahead.into_iter().flat_map(|outlook| outlook.blocks) {
-                fx.output.warn(&format!("[upgrade/versions] {version} is blocked: {}", block.text));
-            }
-        }
         let parts = Parts { state: &state(), cluster: &v("1.36.1"), kubeadm: &v("1.37.2"), config: &cluster };
         let proxy = serde_json::json!({"apiVersion": "kubeproxy.config.k8s.io/v1alpha1"});
         let kubelet = serde_json::json!({"apiVersion": "kubelet.config.k8s.io/v1beta1"});
