@@ -1,8 +1,9 @@
 //! A load balancer before the API servers of a cluster: what `controlPlaneEndpoint` names on real sites.
 //!
-//! It passes TCP connections on, in turns, to the servers that accept some. When one stops to, its connections are cut
-//! at once, as real balancers do: clients would else wait for answers of a machine that is gone.
+//! It passes TCP connections on, in turns, to the servers that accept some. When one refuses, cannot be reached or stays
+//! silent, its connections are cut, as real balancers do: clients would else wait for answers of a machine that is gone.
 
+use std::io::ErrorKind;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -15,6 +16,8 @@ use crate::{Error, Result};
 const LOOK: Duration = Duration::from_millis(300);
 /// How long a server may take to accept a connection: it is on this machine.
 const CONNECT: Duration = Duration::from_millis(500);
+/// How many looks in a row without an answer tell that a server is gone. One alone may tell of a busy machine.
+const MISSES: u32 = 3;
 
 /// A running balancer; it ends with this value.
 #[derive(Debug)]
@@ -36,7 +39,8 @@ struct Shared {
 #[derive(Debug)]
 struct Server {
     address: SocketAddr,
-    accepts: bool,
+    /// Looks in a row without an answer; it counts as gone from [`MISSES`] on.
+    misses: u32,
     /// Both ends of each connection, to cut it.
     open: Vec<(usize, [TcpStream; 2])>,
 }
@@ -67,7 +71,7 @@ impl Balancer {
         let address = address
             .parse()
             .map_err(|e| Error::Unfit(format!("{address} is no address for a server: {e}")))?;
-        self.shared.servers().push(Server { address, accepts: false, open: Vec::new() });
+        self.shared.servers().push(Server { address, misses: MISSES, open: Vec::new() });
         Ok(())
     }
 }
@@ -84,6 +88,22 @@ impl Drop for Balancer {
 }
 
 impl Server {
+    const fn accepts(&self) -> bool {
+        self.misses < MISSES
+    }
+
+    /// Takes in how a connection to it went: a server that refuses is gone at once, a silent one in time.
+    fn found(&mut self, answer: Result<(), ErrorKind>) {
+        self.misses = match answer {
+            Ok(()) => 0,
+            Err(ErrorKind::TimedOut) => MISSES.min(self.misses + 1),
+            Err(_) => MISSES,
+        };
+        if !self.accepts() {
+            self.cut();
+        }
+    }
+
     fn cut(&mut self) {
         for (_, ends) in self.open.drain(..) {
             for end in ends {
@@ -113,8 +133,8 @@ impl Shared {
         loop {
             let addresses: Vec<SocketAddr> = self.servers().iter().map(|s| s.address).collect();
             for address in addresses {
-                let accepts = TcpStream::connect_timeout(&address, CONNECT).is_ok();
-                self.found(address, accepts);
+                let answer = TcpStream::connect_timeout(&address, CONNECT);
+                self.found(address, answer.map(drop).map_err(|e| e.kind()));
             }
             if ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
                 return;
@@ -122,12 +142,9 @@ impl Shared {
         }
     }
 
-    fn found(&self, address: SocketAddr, accepts: bool) {
+    fn found(&self, address: SocketAddr, answer: Result<(), ErrorKind>) {
         if let Some(server) = self.servers().iter_mut().find(|s| s.address == address) {
-            server.accepts = accepts;
-            if !accepts {
-                server.cut();
-            }
+            server.found(answer);
         }
     }
 
@@ -135,7 +152,7 @@ impl Shared {
     fn order(&self) -> Vec<SocketAddr> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let servers = self.servers();
-        let (mut first, rest): (Vec<_>, Vec<_>) = servers.iter().partition(|s| s.accepts);
+        let (mut first, rest): (Vec<_>, Vec<_>) = servers.iter().partition(|s| s.accepts());
         let count = first.len().max(1);
         first.rotate_left(turn % count);
         first.into_iter().chain(rest).map(|s| s.address).collect()
@@ -143,12 +160,15 @@ impl Shared {
 
     fn serve(&self, client: &TcpStream) {
         for address in self.order() {
-            let Ok(server) = TcpStream::connect_timeout(&address, CONNECT) else {
-                self.found(address, false);
-                continue;
-            };
-            let _ = self.pass(client, &server, address);
-            return;
+            match TcpStream::connect_timeout(&address, CONNECT) {
+                Ok(server) => {
+                    let _ = self.pass(client, &server, address);
+                    return;
+                }
+                // Clients that come at once meet the same silence: the looks alone count it.
+                Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                Err(error) => self.found(address, Err(error.kind())),
+            }
         }
         // Nobody serves: the client's connection ends with this function.
     }
@@ -209,6 +229,28 @@ mod tests {
         let mut said = [0];
         client.read_exact(&mut said).unwrap();
         (client, said[0])
+    }
+
+    #[test]
+    fn a_silent_server_is_gone_after_three_looks_and_one_that_refuses_at_once() {
+        let (silent, refused) = (Err(ErrorKind::TimedOut), Err(ErrorKind::ConnectionRefused));
+        let mut server = Server { address: ([127, 0, 0, 1], 1).into(), misses: MISSES, open: Vec::new() };
+        let cases = [
+            (silent, false),
+            (Ok(()), true),
+            (silent, true),
+            (silent, true),
+            (Ok(()), true),
+            (silent, true),
+            (silent, true),
+            (silent, false),
+            (Ok(()), true),
+            (refused, false),
+        ];
+        for (n, (answer, accepts)) in cases.into_iter().enumerate() {
+            server.found(answer);
+            assert_eq!(server.accepts(), accepts, "{n}: {answer:?}");
+        }
     }
 
     #[test]
