@@ -4,6 +4,7 @@
 //! remembered, so that later reads see it; API writes are printed and kept in memory. The folder holds what would
 //! be written, flat as upstream has it: certificates at its top, `etcd/` below, everything else by file name.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -13,8 +14,9 @@ use async_trait::async_trait;
 use kubeadm_pki::{KeyAlgorithm, KeyError, KeySource, PrivateKey};
 use serde_json::{Value, json};
 
+use crate::objects::tokens;
 use crate::ports::*;
-use crate::resource::{NODES, Resource};
+use crate::resource::{NODES, Resource, SECRETS};
 use crate::spec::Layout;
 
 /// Lays the dry run over real ports. Everything written lands in the folder of `layout`.
@@ -404,7 +406,8 @@ impl DryApi {
             text += &format!("\n[dryrun] Resource name {name:?}, namespace {namespace:?}");
         }
         if let Some(object) = object {
-            text += &format!("\n[dryrun] Attached object:\n{}", kubeadm_yaml::to_string(object));
+            let object = readable(resource, object);
+            text += &format!("\n[dryrun] Attached object:\n{}", kubeadm_yaml::to_string(&object));
         }
         self.output.say(&text);
     }
@@ -423,6 +426,19 @@ impl DryApi {
     fn kept(&self, resource: Resource, namespace: &str, name: &str) -> Option<Option<Value>> {
         lock(&self.objects).get(&resource.path(namespace, Some(name))).map(|(_, o)| o.clone())
     }
+}
+
+/// An object as the reader may see it: Secrets without their values. Those of bootstrap tokens stay: they are what the user
+/// gave or is told anyway.
+fn readable(resource: Resource, object: &Value) -> Cow<'_, Value> {
+    if resource != SECRETS || object["type"] == tokens::SECRET_TYPE {
+        return Cow::Borrowed(object);
+    }
+    let mut blank = object.clone();
+    for value in blank["data"].as_object_mut().into_iter().flat_map(|data| data.values_mut()) {
+        *value = Value::Null;
+    }
+    Cow::Owned(blank)
 }
 
 /// A node as it will have registered itself. There is no kubelet in a dry run, but later steps need one.

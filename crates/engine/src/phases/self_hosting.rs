@@ -107,9 +107,8 @@ fn hand_over(spec: &Conversion, component: Component, pod: &Value) -> HandOver {
     }
 }
 
-/// The Secrets. In a dry run they have no values: it shows objects to the reader, but no keys.
+/// The Secrets.
 fn upload(spec: &Conversion, local_etcd: bool, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
-    let dry = spec.layout.landing.is_some();
     let read = |path: &Path| match view.files.read(path)? {
         Some(content) => Ok(content),
         None => Err(PhaseError::NotOnDisk(path.to_owned())),
@@ -119,27 +118,15 @@ fn upload(spec: &Conversion, local_etcd: bool, view: View<'_>) -> Result<Vec<Ste
     for secret in wanted {
         let certificate = read(&spec.layout.pki_file(secret.certificate))?;
         let key = secret.key.map(|key| read(&spec.layout.pki_file(key))).transpose()?;
-        let mut object = self_hosted::certificate_secret(secret, &certificate, key.as_deref());
-        if dry {
-            blank(&mut object);
-        }
+        let object = self_hosted::certificate_secret(secret, &certificate, key.as_deref());
         let from = std::iter::once(secret.certificate).chain(secret.key).collect::<Vec<_>>().join(" and ");
         let done = format!("[self-hosted] Created TLS secret {:?} from {from}", secret.name);
         steps.push(create_or_update(SECRETS, object).done(done));
     }
     for file in self_hosted::KUBECONFIGS {
-        let mut object = self_hosted::kubeconfig_secret(file, &read(&spec.layout.kubeconfig(file))?);
-        if dry {
-            blank(&mut object);
-        }
+        let object = self_hosted::kubeconfig_secret(file, &read(&spec.layout.kubeconfig(file))?);
         let done = format!("[self-hosted] Created secret for kubeconfig file {file:?}");
         steps.push(create_or_update(SECRETS, object).done(done));
     }
     Ok(steps)
-}
-
-fn blank(secret: &mut Value) {
-    for value in secret["data"].as_object_mut().into_iter().flat_map(|data| data.values_mut()) {
-        *value = Value::Null;
-    }
 }
