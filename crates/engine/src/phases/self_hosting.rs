@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::PhaseError;
 use crate::manifests::{Component, self_hosted};
-use crate::objects::{create_or_update, rbac};
+use crate::objects::{KUBE_SYSTEM, create_or_update, rbac};
 use crate::phase::Phase;
 use crate::plan::{Action, HandOver, Step};
 use crate::ports::View;
@@ -91,7 +91,12 @@ fn convert(spec: &Conversion, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
         };
         let set = self_hosted::daemon_set(component, &pod, spec.secrets, local_etcd);
         steps.push(create_or_update(DAEMON_SETS, set));
-        steps.push(Step::new(Action::HandOver(hand_over(spec, component, &pod))));
+        let wanted = hand_over(spec, component, &pod);
+        let would = format!(
+            "[dryrun] Would wait for the Pods with the label \"k8s-app={}\" in the {KUBE_SYSTEM} namespace to become Running",
+            wanted.set
+        );
+        steps.push(Step::new(Action::HandOver(wanted)).would(would));
     }
     Ok(steps)
 }
