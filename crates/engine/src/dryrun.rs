@@ -1,9 +1,11 @@
 //! The dry run: real ports for looking, an overlay for touching.
 //!
-//! Phases and executor are the same as in a real run. What they write goes to a folder of its own and is
-//! remembered, so that later reads see it; API writes are printed and kept in memory. The folder holds what would
-//! be written, flat as upstream has it: certificates at its top, `etcd/` below, everything else by file name.
+//! Phases and executor are those of a real run; [`crate::run`] says what the executor does otherwise. What they write goes
+//! to a folder of its own and is remembered, so that later reads see it; API writes are printed and kept in memory. The
+//! folder holds what would be written, flat as upstream has it: certificates at its top, `etcd/` below, everything else by
+//! file name.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -13,8 +15,9 @@ use async_trait::async_trait;
 use kubeadm_pki::{KeyAlgorithm, KeyError, KeySource, PrivateKey};
 use serde_json::{Value, json};
 
+use crate::objects::tokens;
 use crate::ports::*;
-use crate::resource::{NODES, Resource};
+use crate::resource::{NODES, Resource, SECRETS};
 use crate::spec::Layout;
 
 /// Lays the dry run over real ports. Everything written lands in the folder of `layout`.
@@ -38,7 +41,34 @@ pub fn over(real: &Effects, layout: &Layout) -> Effects {
         services: Arc::new(DryServices(real.services.clone())),
         runtimes: Arc::new(DryRuntimes(real.runtimes.clone())),
         keys: Arc::new(DryKeys { real: real.keys.clone(), made: Mutex::default() }),
+        output: Arc::new(DryOutput(real.output.clone())),
         ..real.clone()
+    }
+}
+
+// --- output ---------------------------------------------------------------------------------------------------
+
+struct DryOutput(Arc<dyn Output>);
+
+impl Progress for DryOutput {
+    fn progress(&self, text: &str) {
+        self.0.progress(text);
+    }
+}
+
+impl Output for DryOutput {
+    fn say(&self, text: &str) {
+        self.0.say(text);
+    }
+    fn warn(&self, text: &str) {
+        self.0.warn(text);
+    }
+    fn note(&self, text: &str) {
+        self.0.note(text);
+    }
+    /// Nothing is done that anybody would have to agree to.
+    fn confirm(&self, _: &str) -> bool {
+        true
     }
 }
 
@@ -118,6 +148,10 @@ impl WriteFiles for DryFiles {
         Ok(())
     }
     fn reappear(&self, _: &Path) -> Result<(), FileError> {
+        Ok(())
+    }
+    /// The file itself stays, and in the folder its copy would lie where the new one is to be.
+    fn back_up(&self, _: &Path, _: &Path) -> Result<(), FileError> {
         Ok(())
     }
     fn create_dir(&self, _: &Path, _: u32) -> Result<(), FileError> {
@@ -202,8 +236,9 @@ impl Runtime for DryRuntime {
     async fn cgroup_driver(&self) -> Result<CgroupDriver, RuntimeError> {
         self.0.cgroup_driver().await
     }
-    async fn image_present(&self, image: &str) -> Result<bool, RuntimeError> {
-        self.0.image_present(image).await
+    /// A real run would have pulled it by the time that anybody asks; and a dry run needs no runtime.
+    async fn image_present(&self, _: &str) -> Result<bool, RuntimeError> {
+        Ok(true)
     }
     async fn containers(&self) -> Result<Vec<Container>, RuntimeError> {
         self.0.containers().await
@@ -404,7 +439,8 @@ impl DryApi {
             text += &format!("\n[dryrun] Resource name {name:?}, namespace {namespace:?}");
         }
         if let Some(object) = object {
-            text += &format!("\n[dryrun] Attached object:\n{}", kubeadm_yaml::to_string(object));
+            let object = readable(resource, object);
+            text += &format!("\n[dryrun] Attached object:\n{}", kubeadm_yaml::to_string(&object));
         }
         self.output.say(&text);
     }
@@ -423,6 +459,19 @@ impl DryApi {
     fn kept(&self, resource: Resource, namespace: &str, name: &str) -> Option<Option<Value>> {
         lock(&self.objects).get(&resource.path(namespace, Some(name))).map(|(_, o)| o.clone())
     }
+}
+
+/// An object as the reader may see it: Secrets without their values. Those of bootstrap tokens stay: they are what the user
+/// gave or is told anyway.
+fn readable(resource: Resource, object: &Value) -> Cow<'_, Value> {
+    if resource != SECRETS || object["type"] == tokens::SECRET_TYPE {
+        return Cow::Borrowed(object);
+    }
+    let mut blank = object.clone();
+    for value in blank["data"].as_object_mut().into_iter().flat_map(|data| data.values_mut()) {
+        *value = Value::Null;
+    }
+    Cow::Owned(blank)
 }
 
 /// A node as it will have registered itself. There is no kubelet in a dry run, but later steps need one.

@@ -72,11 +72,13 @@ pub struct Unmarks {
 pub struct Step {
     /// Printed before the action.
     pub lines: Vec<Line>,
-    /// Printed instead of `lines` where nothing is really done; `None` where the words are the same.
+    /// Printed instead of `lines` and `done` where nothing is really done; `None` where the words are the same.
     pub would: Option<Vec<Line>>,
+    /// Files whose contents a dry run shows after the action.
+    pub shows: Vec<PathBuf>,
     /// What to do.
     pub action: Action,
-    /// Printed after the action succeeded, in a real run and a dry one.
+    /// Printed after the action succeeded.
     pub done: Option<String>,
     /// Whether it is left out when an equal step was carried out in the same run.
     pub once: bool,
@@ -87,7 +89,15 @@ pub struct Step {
 impl Step {
     /// A step that does `action` without a word.
     pub fn new(action: Action) -> Self {
-        Self { lines: Vec::new(), would: None, action, done: None, once: false, lenient: None }
+        Self {
+            lines: Vec::new(),
+            would: None,
+            shows: Vec::new(),
+            action,
+            done: None,
+            once: false,
+            lenient: None,
+        }
     }
 
     /// A step that only prints a line.
@@ -111,15 +121,21 @@ impl Step {
         self
     }
 
-    /// Sets the line that a dry run prints instead.
+    /// Adds a line that a dry run prints instead of what a real one says.
     pub fn would(mut self, text: impl Into<String>) -> Self {
-        self.would = Some(vec![Line::Say(text.into())]);
+        self.would.get_or_insert_default().push(Line::Say(text.into()));
         self
     }
 
-    /// Says that a dry run prints nothing in place of the lines.
+    /// Says that a dry run prints nothing in place of what a real one says.
     pub fn silent_when_dry(mut self) -> Self {
         self.would = Some(Vec::new());
+        self
+    }
+
+    /// Adds files whose contents a dry run shows.
+    pub fn showing(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.shows.extend(paths);
         self
     }
 
@@ -218,8 +234,6 @@ pub enum Action {
         /// Path of the break-glass kubeconfig.
         super_admin: PathBuf,
     },
-    /// Shows files that were written to the reader of a dry run. A real run does nothing.
-    Show(Vec<PathBuf>),
     /// Removes what a directory holds; the directory itself stays.
     EmptyDir(PathBuf),
     /// Unmounts what is mounted at each path, in this order.
@@ -286,6 +300,34 @@ pub enum Action {
     },
     /// Asks whether to go on.
     Confirm(String),
+}
+
+impl Action {
+    /// Whether it waits for somebody else to act on what was done: a process that starts, ends or answers, a cluster that
+    /// gives way. In a dry run nothing was done, so that all of it would be in vain, and it is only rehearsed
+    /// ([`crate::run`]).
+    pub fn waits(&self) -> bool {
+        matches!(
+            self,
+            // The API server, which lets the administrator in once its rights are bound.
+            Self::BindAdmin { .. }
+                // The Deployment that is to be ready.
+                | Self::ReplaceDeployment { .. }
+                // The container runtime: it is looked until all pods are gone.
+                | Self::RemovePods { .. }
+                // The nodes that came first.
+                | Self::EnterQueue { .. }
+                // The kubelet and what it starts.
+                | Self::JoinEtcd(_)
+                | Self::WaitBootstrap(_)
+                | Self::WaitControlPlane(_)
+                | Self::RestartStaticPods(_)
+                | Self::ReplaceStaticPods(_)
+                // The controllers, the scheduler and a kubelet.
+                | Self::HandOver(_)
+                | Self::TryJob { .. }
+        )
+    }
 }
 
 /// What to do with a service.

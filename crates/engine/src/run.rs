@@ -1,25 +1,28 @@
 //! Carries plans out: one phase is planned, executed, and then the next is planned, because what a phase finds may
 //! be what the one before it made.
 //!
-//! There is one executor. A dry run gives it other ports ([`crate::dryrun`]) and nothing else.
+//! There is one executor. A dry run gives it other ports ([`crate::dryrun`]), has it say what a step says instead, and
+//! only rehearses what waits for others to act ([`Action::waits`]): nothing of that would ever come.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::backoff::{Backoff, retry};
-use crate::etcd;
-use crate::etcd::join::Joining;
+use crate::backoff::Backoff;
+use crate::etcd::join::JoinEtcdError;
 use crate::objects::KUBE_SYSTEM;
 use crate::phase::{Phase, Selected, Selection, SelectionError, select};
 use crate::phases::PhaseError;
 use crate::plan::*;
 use crate::ports::*;
 use crate::queue::Queue;
-use crate::replace::{self, ReplaceError};
+use crate::replace::ReplaceError;
 use crate::wait::{self, WaitError};
-use crate::{hand_over, restart, trial};
+use crate::{hand_over, trial};
 
+mod etcd;
+mod images;
 mod objects;
+mod pods;
 
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -91,13 +94,13 @@ pub enum ActionError {
     #[error("could not bootstrap the admin user in file {}: {reason}", path.display())]
     BindAdmin {
         /// The kubeconfig of the administrator.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What is missing or refused.
         reason: String,
     },
     /// This node could not become a member of etcd.
     #[error("error creating local etcd static pod manifest file: {0}")]
-    JoinEtcd(#[from] crate::etcd::join::JoinEtcdError),
+    JoinEtcd(#[from] JoinEtcdError),
     /// The accounts of RootlessControlPlane.
     #[error("failed to create users and groups: {0}")]
     Accounts(String),
@@ -132,7 +135,7 @@ pub struct Context {
     pub socket: String,
     /// Limit for retrying one API operation (`timeouts.kubernetesAPICall`).
     pub api_limit: Duration,
-    /// Whether the ports are those of a dry run: then the words of a dry run are said, and nothing is waited for.
+    /// Whether the ports are those of a dry run: then its words are said, and nobody is waited for.
     pub dry: bool,
 }
 
@@ -226,7 +229,11 @@ impl<'a> Executor<'a> {
             }
             done.push(step.clone());
         }
-        let lines = if self.context.dry { step.would.as_ref().unwrap_or(&step.lines) } else { &step.lines };
+        let dry = self.context.dry;
+        let (lines, done) = match &step.would {
+            Some(would) if dry => (would, &None),
+            _ => (&step.lines, &step.done),
+        };
         for line in lines {
             match line {
                 Line::Say(text) => self.fx.output.say(text),
@@ -241,13 +248,19 @@ impl<'a> Executor<'a> {
             }
             (outcome, _) => outcome?,
         }
-        if let Some(done) = &step.done {
+        if dry {
+            self.show(&step.shows)?;
+        }
+        if let Some(done) = done {
             self.fx.output.say(done);
         }
         Ok(())
     }
 
     async fn act(&self, action: &Action) -> Result<(), ActionError> {
+        if self.context.dry && action.waits() {
+            return self.rehearse(action).await;
+        }
         let files = &self.fx.files;
         match action {
             Action::Nothing => Ok(()),
@@ -259,27 +272,29 @@ impl<'a> Executor<'a> {
                 crate::accounts::add(&**files, accounts).map_err(ActionError::Accounts)
             }
             Action::RemoveAccounts => Ok(crate::accounts::remove(&**files)?),
+            Action::EmptyDir(dir) => Ok(files.empty_dir(dir)?),
+            Action::RemoveFile(path) => Ok(files.remove(path)?),
+            Action::BackUp { file, to } => Ok(files.back_up(file, to)?),
+            Action::Unmount { paths, flags } => {
+                Ok(paths.iter().try_for_each(|path| files.unmount(path, flags))?)
+            }
             Action::Service { verb, service, warning, advice } => {
                 self.service(*verb, service, warning, advice.as_deref()).await;
                 Ok(())
             }
             Action::PullImages(pull) => self.pull(pull).await,
+            Action::RemovePods { only } => Ok(self.remove_pods(*only).await?),
+            Action::RestartStaticPods(pods) => self.restart_static_pods(pods).await,
+            Action::ReplaceStaticPods(wanted) => self.replace_static_pods(wanted).await,
+            Action::HandOver(wanted) => self.hand_over(wanted).await,
             Action::Apply { how, resource, object } => self.apply(*how, *resource, object).await,
             Action::ReplaceDeployment { old, new, limit } => self.replace_deployment(old, new, *limit).await,
             Action::MarkNode(marks) => self.mark(marks).await,
             Action::BindAdmin { binding, super_admin } => self.bind_admin(binding, super_admin).await,
-            Action::Show(paths) => {
-                if self.context.dry {
-                    self.show(paths)?;
-                }
-                Ok(())
+            Action::TryJob { job, limit, ignore_errors } => {
+                let tried = trial::job(job, *limit, &*self.api, &*self.fx.clock).await;
+                self.checked("CreateJob", tried.err().into_iter().collect(), *ignore_errors)
             }
-            Action::EmptyDir(dir) => Ok(files.empty_dir(dir)?),
-            Action::Unmount { paths, flags } => {
-                Ok(paths.iter().try_for_each(|path| files.unmount(path, flags))?)
-            }
-            Action::RemovePods { only } => Ok(self.remove_pods(*only).await?),
-            Action::EnterQueue { .. } | Action::LeaveQueue if self.context.dry => Ok(()),
             Action::EnterQueue { node } => {
                 self.queue.enter(node, &*self.api, &*self.fx.clock, &*self.fx.output).await;
                 Ok(())
@@ -288,93 +303,37 @@ impl<'a> Executor<'a> {
                 self.queue.leave(&*self.api).await;
                 Ok(())
             }
-            Action::JoinEtcd(wanted) => {
-                let joining = Joining {
-                    etcd: &*self.fx.etcds.writer(&wanted.access),
-                    files: &**files,
-                    runtime: &*self.runtime,
-                    view: self.view(),
-                    output: &*self.fx.output,
-                    queue: &self.queue,
-                    api: &*self.api,
-                    dry: self.context.dry,
-                };
-                Ok(crate::etcd::join::join(wanted, joining).await?)
-            }
-            Action::RemoveEtcdMember(removal) => {
-                let id = removal.member.hex();
-                etcd::member::remove(removal, &*self.fx.etcds, self.view(), &*self.fx.output)
-                    .await
-                    .map_err(|source| ActionError::RemoveEtcdMember { id, source })
-            }
-            Action::RemoveFile(path) => Ok(files.remove(path)?),
-            Action::WaitBootstrap(wait) => {
-                if self.context.dry {
-                    return Ok(());
-                }
-                wait::bootstrap(wait, &*self.fx.services, self.view(), &*self.fx.output)
-                    .await
-                    .map_err(|e| ActionError::Wait(Box::new(e)))
-            }
-            Action::WaitControlPlane(wait) => {
-                if self.context.dry {
-                    if let Some(url) = wait.kubelet.as_ref().and_then(|kubelet| kubelet.health.as_ref()) {
-                        let text = format!("[dryrun] Would make sure the kubelet returns 'ok' at {url}");
-                        self.fx.output.say(&text);
-                    }
-                    return Ok(());
-                }
-                wait::control_plane(wait, self.view(), &*self.fx.output)
-                    .await
-                    .map_err(|e| ActionError::Wait(Box::new(e)))
-            }
-            Action::HandOver(wanted) => {
-                let output = &*self.fx.output;
-                if self.context.dry {
-                    output.say(&format!(
-                        "[dryrun] Would wait for the Pods with the label \"k8s-app={}\" in the {KUBE_SYSTEM} namespace to become Running",
-                        wanted.set
-                    ));
-                    return Ok(());
-                }
-                Ok(hand_over::run(wanted, &**files, &*self.runtime, self.view(), output).await?)
-            }
-            Action::RestartStaticPods(pods) => {
-                if self.context.dry {
-                    return Ok(());
-                }
-                restart::static_pods(pods, &*self.runtime, self.view(), &*self.fx.output).await
-            }
-            Action::ReplaceStaticPods(replace) => {
-                if self.context.dry {
-                    let new: Vec<NewFile> = replace.new.iter().map(|pod| pod.file.clone()).collect();
-                    files.write_all(&new)?;
-                    return Ok(self.show(&new.into_iter().map(|file| file.path).collect::<Vec<_>>())?);
-                }
-                let tools = replace::Tools {
-                    files: &**files,
-                    runtime: &*self.runtime,
-                    view: self.view(),
-                    output: &*self.fx.output,
-                };
-                tools.replace(replace).await
-            }
-            Action::BackUp { file, to } => Ok(self.back_up(file, to)?),
+            Action::JoinEtcd(wanted) => Ok(self.join_etcd(wanted).await?),
+            Action::RemoveEtcdMember(removal) => self.remove_etcd_member(removal).await,
             Action::SnapshotEtcd { access, endpoint, to, limit } => {
                 self.snapshot(access, endpoint, to, *limit).await
             }
-            Action::TryJob { job, limit, ignore_errors } => {
-                let tried = match self.context.dry {
-                    true => Ok(()),
-                    false => trial::job(job, *limit, &*self.api, &*self.fx.clock).await,
-                };
-                let faults = tried.err().into_iter().collect();
-                self.checked("CreateJob", faults, *ignore_errors)
+            Action::WaitBootstrap(wait) => {
+                let waited = wait::bootstrap(wait, &*self.fx.services, self.view(), &*self.fx.output);
+                waited.await.map_err(|e| ActionError::Wait(Box::new(e)))
             }
-            Action::Confirm(question) => {
-                let agreed = self.context.dry || self.fx.output.confirm(question);
-                if agreed { Ok(()) } else { Err(ActionError::Declined) }
+            Action::WaitControlPlane(wait) => {
+                let waited = wait::control_plane(wait, self.view(), &*self.fx.output);
+                waited.await.map_err(|e| ActionError::Wait(Box::new(e)))
             }
+            Action::Confirm(question) => match self.fx.output.confirm(question) {
+                true => Ok(()),
+                false => Err(ActionError::Declined),
+            },
+        }
+    }
+
+    /// What a dry run does of an action that waits ([`Action::waits`]): it changes what can be changed without waiting, so
+    /// that later steps find it and the reader sees it.
+    async fn rehearse(&self, action: &Action) -> Result<(), ActionError> {
+        match action {
+            Action::ReplaceStaticPods(wanted) => {
+                let new: Vec<NewFile> = wanted.new.iter().map(|pod| pod.file.clone()).collect();
+                Ok(self.fx.files.write_all(&new)?)
+            }
+            Action::ReplaceDeployment { old, .. } => self.delete_deployment(old).await,
+            Action::JoinEtcd(wanted) => Ok(self.rehearse_joining_etcd(wanted).await?),
+            _ => Ok(()),
         }
     }
 
@@ -389,66 +348,12 @@ impl<'a> Executor<'a> {
         if faults.is_empty() { Ok(()) } else { Err(ActionError::Check { check, faults }) }
     }
 
-    fn back_up(&self, file: &Path, to: &Path) -> Result<(), FileError> {
-        let files = &self.fx.files;
-        // In the folder of a dry run the copy would lie where the new file does.
-        let Some(meta) = files.stat(file)?.filter(|_| !self.context.dry) else { return Ok(()) };
-        let Some(content) = files.read(file)? else { return Ok(()) };
-        if let Some(folder) = to.parent() {
-            files.create_dir(folder, 0o700)?;
-        }
-        files.write(&NewFile { path: to.to_owned(), content, mode: meta.mode, secret: true })
-    }
-
-    async fn snapshot(
-        &self,
-        access: &EtcdAccess,
-        endpoint: &str,
-        to: &Path,
-        limit: Duration,
-    ) -> Result<(), ActionError> {
-        if self.context.dry {
-            return Ok(());
-        }
-        let etcd = self.fx.etcds.writer(access);
-        let take = || etcd.snapshot(endpoint, to);
-        let size = retry(&*self.fx.clock, limit, take, EtcdError::is_transient).await?;
-        tracing::debug!(size, path = %to.display(), "snapshot of etcd");
-        Ok(())
-    }
-
-    fn show(&self, paths: &[std::path::PathBuf]) -> Result<(), FileError> {
+    fn show(&self, paths: &[PathBuf]) -> Result<(), FileError> {
         for path in paths {
             let content = self.fx.files.read(path)?.unwrap_or_default();
             let text = String::from_utf8_lossy(&content);
             let path = path.display().to_string();
             self.fx.output.say(&format!("[dryrun] Would write file {path:?} with content:\n{text}"));
-        }
-        Ok(())
-    }
-
-    /// Removes pods, all at once: most of the time goes by while processes are given time to end. A second look finds
-    /// what was made meanwhile.
-    async fn remove_pods(&self, only: Option<(&str, &str)>) -> Result<(), RuntimeError> {
-        if self.context.dry {
-            return Ok(());
-        }
-        let mut tries = self.patiently();
-        for attempt in 1.. {
-            let mut all = self.runtime.pod_sandboxes().await?;
-            all.retain(|pod| only.is_none_or(|(ns, name)| pod.namespace == ns && pod.pod.starts_with(name)));
-            if all.is_empty() {
-                break;
-            }
-            self.fx.output.progress(&format!("removing {} pods", all.len()));
-            let removals = all.iter().map(|pod| self.runtime.remove_pod_sandbox(&pod.id));
-            let failed = futures::future::join_all(removals).await.into_iter().find_map(Result::err);
-            self.fx.output.progress("");
-            match failed {
-                Some(error) if attempt >= REMOVE_TRIES => return Err(error),
-                Some(_) => tries.pause().await,
-                None => {}
-            }
         }
         Ok(())
     }
@@ -470,64 +375,4 @@ impl<'a> Executor<'a> {
             }
         }
     }
-
-    // --- images -----------------------------------------------------------------------------------------------
-
-    async fn pull(&self, pull: &PullImages) -> Result<(), ActionError> {
-        if self.context.dry {
-            return Ok(());
-        }
-        let runtime = self.fx.runtimes.writer(&pull.socket);
-        let mut failures = Vec::new();
-        if pull.serial {
-            for (n, image) in pull.images.iter().enumerate() {
-                self.fx.output.progress(&format!("image {} of {}: {image}", n + 1, pull.images.len()));
-                failures.extend(self.pull_one(&*runtime, image, pull.always).await.err());
-            }
-        } else {
-            let all = pull.images.iter().map(|image| self.pull_one(&*runtime, image, pull.always));
-            failures.extend(futures::future::join_all(all).await.into_iter().filter_map(Result::err));
-        }
-        self.fx.output.progress("");
-        self.checked("ImagePull", failures, pull.ignore_errors)
-    }
-
-    /// Upstream tries five times within milliseconds (quirk 23): a registry that stumbles needs a moment.
-    async fn pull_one(&self, runtime: &dyn WriteRuntime, image: &str, always: bool) -> Result<(), String> {
-        if !always {
-            match runtime.image_present(image).await {
-                Ok(true) => {
-                    tracing::debug!(image, "image exists");
-                    return Ok(());
-                }
-                Ok(false) => {}
-                Err(error @ RuntimeError::Unreachable { .. }) => {
-                    return Err(format!("failed to pull image {image}: {error}"));
-                }
-                Err(error) => {
-                    let text = format!("Failed to get image status, image: {image:?}, error: {error}");
-                    self.fx.output.warn(&text);
-                }
-            }
-        }
-        let mut tries = self.patiently();
-        for attempt in 1.. {
-            match runtime.pull(image).await {
-                Ok(()) => return Ok(()),
-                // A runtime that is not there will not be there in a moment.
-                Err(error) if attempt == PULL_TRIES || matches!(error, RuntimeError::Unreachable { .. }) => {
-                    return Err(format!("failed to pull image {image}: {error}"));
-                }
-                Err(error) => tracing::debug!(image, attempt, %error, "pull failed"),
-            }
-            tries.pause().await;
-        }
-        Ok(())
-    }
 }
-
-/// Looks for pods that are to be removed. cmd/kubeadm/app/util/runtime/runtime.go: removePodSandbox tries, 1.37.
-const REMOVE_TRIES: u32 = 5;
-
-/// Tries to pull one image. cmd/kubeadm/app/constants/constants.go: PullImageRetry.
-const PULL_TRIES: u32 = 5;

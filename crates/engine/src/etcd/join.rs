@@ -71,8 +71,6 @@ pub(crate) struct Joining<'a> {
     pub output: &'a dyn Output,
     pub queue: &'a Queue,
     pub api: &'a dyn WriteApi,
-    /// Whether nothing really starts.
-    pub dry: bool,
 }
 
 /// How this node's member was found or made.
@@ -86,30 +84,55 @@ struct Announced {
 
 /// Makes this node a member.
 pub(crate) async fn join(wanted: &JoinEtcd, joining: Joining<'_>) -> Result<(), JoinEtcdError> {
-    let announced = joining.announce(wanted).await?;
+    joining.finish_taking_back(wanted).await?;
+    let words = "[etcd] Announced new etcd member joining to the existing etcd cluster";
+    let announced = joining.announce(wanted, words).await?;
     let outcome = joining.start(wanted, &announced).await;
     joining.output.progress("");
-    if outcome.is_err() && announced.fresh && !joining.dry {
+    if outcome.is_err() && announced.fresh {
         joining.take_back(wanted, &announced.member).await;
     }
     outcome
 }
 
+/// Makes it one as far as that goes where no member starts: in a dry run, over its ports.
+pub(crate) async fn rehearse(wanted: &JoinEtcd, joining: Joining<'_>) -> Result<(), JoinEtcdError> {
+    let words = format!("[etcd] Would add etcd member: {}", wanted.peer_url);
+    let announced = joining.announce(wanted, &words).await?;
+    joining.write_manifest(wanted, &announced)?;
+    joining.output.say("[etcd] Would wait for the new etcd member to join the cluster");
+    Ok(())
+}
+
 impl Joining<'_> {
-    async fn announce(&self, wanted: &JoinEtcd) -> Result<Announced, JoinEtcdError> {
-        let mut all = self.tried(wanted, "list the members of etcd", || self.etcd.members()).await?;
-        let own = |all: &[Member]| all.iter().find(|m| m.peer_urls.contains(&wanted.peer_url)).cloned();
-        let given_up = self.view.files.exists(&wanted.data_dir.join(GIVEN_UP));
-        if given_up && !self.dry {
-            self.output.say(
-                "[etcd] Taking back the new etcd member of an earlier run, which was interrupted at that",
-            );
-            let member = own(&all).map(|m| m.id);
-            self.undo(wanted, member).await.map_err(JoinEtcdError::NotTakenBack)?;
-            all.retain(|m| Some(m.id) != member);
+    /// The members, and this node's own among them.
+    async fn members(&self, wanted: &JoinEtcd) -> Result<(Vec<Member>, Option<Member>), JoinEtcdError> {
+        let all = self.tried(wanted, "list the members of etcd", || self.etcd.members()).await?;
+        let own = all.iter().find(|m| m.peer_urls.contains(&wanted.peer_url)).cloned();
+        Ok((all, own))
+    }
+
+    /// Whether an earlier run was killed while it took its member back: then the data are of no use.
+    fn given_up(&self, wanted: &JoinEtcd) -> bool {
+        self.view.files.exists(&wanted.data_dir.join(GIVEN_UP))
+    }
+
+    async fn finish_taking_back(&self, wanted: &JoinEtcd) -> Result<(), JoinEtcdError> {
+        if !self.given_up(wanted) {
+            return Ok(());
         }
-        let empty = given_up || self.files.list(&wanted.data_dir)?.unwrap_or_default().is_empty();
-        match own(&all) {
+        let (_, own) = self.members(wanted).await?;
+        self.output
+            .say("[etcd] Taking back the new etcd member of an earlier run, which was interrupted at that");
+        self.undo(wanted, own.map(|m| m.id)).await.map_err(JoinEtcdError::NotTakenBack)
+    }
+
+    /// Finds this node's member, or adds it, of which the words tell.
+    async fn announce(&self, wanted: &JoinEtcd, words: &str) -> Result<Announced, JoinEtcdError> {
+        let (all, own) = self.members(wanted).await?;
+        let empty =
+            self.given_up(wanted) || self.files.list(&wanted.data_dir)?.unwrap_or_default().is_empty();
+        match own {
             None if !empty => return Err(JoinEtcdError::OtherData(wanted.data_dir.clone())),
             None => {}
             Some(member) if member.started() && empty => {
@@ -138,20 +161,17 @@ impl Joining<'_> {
             }
             outcome => outcome?,
         };
-        self.output.say(&match self.dry {
-            true => format!("[etcd] Would add etcd member: {}", wanted.peer_url),
-            false => "[etcd] Announced new etcd member joining to the existing etcd cluster".into(),
-        });
+        self.output.say(words);
         Ok(Announced { member, all, fresh: true })
     }
 
-    async fn start(&self, wanted: &JoinEtcd, announced: &Announced) -> Result<(), JoinEtcdError> {
+    fn write_manifest(&self, wanted: &JoinEtcd, announced: &Announced) -> Result<(), FileError> {
         self.output.say("[etcd] Creating static Pod manifest for \"etcd\"");
-        self.files.write_changed(&[&manifest(wanted, &announced.all)])?;
-        if self.dry {
-            self.output.say("[etcd] Would wait for the new etcd member to join the cluster");
-            return Ok(());
-        }
+        self.files.write_changed(&[&manifest(wanted, &announced.all)])
+    }
+
+    async fn start(&self, wanted: &JoinEtcd, announced: &Announced) -> Result<(), JoinEtcdError> {
+        self.write_manifest(wanted, announced)?;
         let limit = kubeadm_config::duration::GoDuration::from(wanted.limit);
         self.output.say(&format!(
             "[etcd] Waiting for the new etcd member to join the cluster. This can take up to {limit}"

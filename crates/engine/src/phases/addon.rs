@@ -306,7 +306,7 @@ async fn default_corefile(spec: &InitSpec, view: View<'_>) -> Result<String, Pha
         let found = view.api.get(CONFIG_MAPS, KUBE_SYSTEM, name).await;
         match found.map_err(|source| failed("get", CONFIG_MAPS, name, source))? {
             Some(map) => take_over(&map, &mut names)?,
-            // A dry run without a cluster cannot know of kube-dns.
+            // The object itself differs, so that no port and no words could tell: the one phase that asks whether it is dry.
             None if spec.layout.landing.is_some() && facts.no_upstream_when_dry => names.servers.clear(),
             None => {}
         }

@@ -25,7 +25,7 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
             Step::new(Action::CreateDir { path: MANIFESTS.into(), mode: 0o700 }),
         ];
         steps.extend(static_pod(spec, view, Component::Etcd, line)?);
-        steps.push(Step::new(Action::Show(vec![spec.layout.manifest("etcd")])));
+        steps.push(Step::new(Action::Nothing).showing([spec.layout.manifest("etcd")]));
         Ok(steps)
     })
 }

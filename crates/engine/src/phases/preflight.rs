@@ -27,10 +27,7 @@ pub(super) async fn images(spec: &InitSpec, view: View<'_>) -> Vec<Step> {
     let policy = ImagePullPolicy::parse(&node.image_pull_policy).unwrap_or(ImagePullPolicy::IfNotPresent);
     let would = "[preflight] Would pull the required images (like 'kubeadm config images pull')";
     if policy == ImagePullPolicy::Never {
-        return vec![Step {
-            would: Some(vec![crate::plan::Line::Say(would.into())]),
-            ..Step::new(Action::Nothing)
-        }];
+        return vec![Step::new(Action::Nothing).would(would)];
     }
     let images = spec.images().list();
     let mut steps = Vec::new();

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::PhaseError;
 use crate::manifests::{Component, self_hosted};
-use crate::objects::{create_or_update, rbac};
+use crate::objects::{KUBE_SYSTEM, create_or_update, rbac};
 use crate::phase::Phase;
 use crate::plan::{Action, HandOver, Step};
 use crate::ports::View;
@@ -91,7 +91,12 @@ fn convert(spec: &Conversion, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
         };
         let set = self_hosted::daemon_set(component, &pod, spec.secrets, local_etcd);
         steps.push(create_or_update(DAEMON_SETS, set));
-        steps.push(Step::new(Action::HandOver(hand_over(spec, component, &pod))));
+        let wanted = hand_over(spec, component, &pod);
+        let would = format!(
+            "[dryrun] Would wait for the Pods with the label \"k8s-app={}\" in the {KUBE_SYSTEM} namespace to become Running",
+            wanted.set
+        );
+        steps.push(Step::new(Action::HandOver(wanted)).would(would));
     }
     Ok(steps)
 }
@@ -107,9 +112,8 @@ fn hand_over(spec: &Conversion, component: Component, pod: &Value) -> HandOver {
     }
 }
 
-/// The Secrets. In a dry run they have no values: it shows objects to the reader, but no keys.
+/// The Secrets.
 fn upload(spec: &Conversion, local_etcd: bool, view: View<'_>) -> Result<Vec<Step>, PhaseError> {
-    let dry = spec.layout.landing.is_some();
     let read = |path: &Path| match view.files.read(path)? {
         Some(content) => Ok(content),
         None => Err(PhaseError::NotOnDisk(path.to_owned())),
@@ -119,27 +123,15 @@ fn upload(spec: &Conversion, local_etcd: bool, view: View<'_>) -> Result<Vec<Ste
     for secret in wanted {
         let certificate = read(&spec.layout.pki_file(secret.certificate))?;
         let key = secret.key.map(|key| read(&spec.layout.pki_file(key))).transpose()?;
-        let mut object = self_hosted::certificate_secret(secret, &certificate, key.as_deref());
-        if dry {
-            blank(&mut object);
-        }
+        let object = self_hosted::certificate_secret(secret, &certificate, key.as_deref());
         let from = std::iter::once(secret.certificate).chain(secret.key).collect::<Vec<_>>().join(" and ");
         let done = format!("[self-hosted] Created TLS secret {:?} from {from}", secret.name);
         steps.push(create_or_update(SECRETS, object).done(done));
     }
     for file in self_hosted::KUBECONFIGS {
-        let mut object = self_hosted::kubeconfig_secret(file, &read(&spec.layout.kubeconfig(file))?);
-        if dry {
-            blank(&mut object);
-        }
+        let object = self_hosted::kubeconfig_secret(file, &read(&spec.layout.kubeconfig(file))?);
         let done = format!("[self-hosted] Created secret for kubeconfig file {file:?}");
         steps.push(create_or_update(SECRETS, object).done(done));
     }
     Ok(steps)
-}
-
-fn blank(secret: &mut Value) {
-    for value in secret["data"].as_object_mut().into_iter().flat_map(|data| data.values_mut()) {
-        *value = Value::Null;
-    }
 }

@@ -100,21 +100,15 @@ fn owner(now: Timestamp) -> Result<Value, NoRandom> {
     Ok(tokens::secret(&token, now))
 }
 
-/// The sealed files. One that does not exist (an external CA's key) has no value. So has every one in a dry run,
-/// which shows objects to the reader, but no secrets.
+/// The sealed files. One that does not exist (an external CA's key) has no value.
 fn data(
     spec: &InitSpec,
     files: &dyn Files,
     key: &CertificateKey,
 ) -> Result<Map<String, Value>, UploadCertsError> {
-    let dry = spec.layout.landing.is_some();
     let mut data = Map::new();
     for (name, path) in sources(spec) {
-        let content = match dry {
-            true => None,
-            false => files.read(&path)?.map(Zeroizing::new),
-        };
-        let sealed = match content {
+        let sealed = match files.read(&path)?.map(Zeroizing::new) {
             None => Value::Null,
             Some(content) => {
                 let sealed = key.seal(&content).map_err(|source| UploadCertsError::Seal { path, source })?;

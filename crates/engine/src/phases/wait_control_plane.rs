@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::PhaseError;
 use super::kubelet_start::{config_file, env_file};
 use crate::objects::rbac::bind_admin_step;
-use crate::plan::{Action, ComponentHealth, Line, Step, WaitControlPlane, WaitKubelet};
+use crate::plan::{Action, ComponentHealth, Step, WaitControlPlane, WaitKubelet};
 use crate::ports::{Access, FileError, View};
 use crate::spec::{InitSpec, MANIFESTS};
 use crate::static_pods::argument;
@@ -29,13 +29,14 @@ pub fn plan<'a>(spec: &'a InitSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
             health: kubelet_health(spec, view)?,
             limit: timeouts.kubelet_health_check.to_std(),
         };
+        let booting = format!(
+            "[wait-control-plane] Waiting for the kubelet to boot up the control plane as static Pods from directory {directory:?}"
+        );
+        let would = kubelet.health.as_ref();
+        let would = would.map(|url| format!("[dryrun] Would make sure the kubelet returns 'ok' at {url}"));
         let wait = WaitControlPlane { kubelet: Some(kubelet), ..wait(spec, view, &spec.access)? };
-        let mut steps = vec![
-            show(spec, true, shown),
-            Step::new(Action::WaitControlPlane(wait)).saying(format!(
-                "[wait-control-plane] Waiting for the kubelet to boot up the control plane as static Pods from directory {directory:?}"
-            )),
-        ];
+        let wait = Step::new(Action::WaitControlPlane(wait)).saying(&booting).would(booting);
+        let mut steps = vec![show(spec, true, shown), would.into_iter().fold(wait, Step::would)];
         steps.extend(bind_admin_step(spec));
         Ok(steps)
     })
@@ -54,7 +55,7 @@ pub(super) fn show(spec: &InitSpec, control_plane: bool, files: Vec<PathBuf>) ->
             .into(),
         format!("[dryrun] Please examine the {folder:?} directory for details about what would be written"),
     ];
-    Step { would: Some(lines.map(Line::Say).into()), ..Step::new(Action::Show(files)) }
+    lines.into_iter().fold(Step::new(Action::Nothing), Step::would).showing(files)
 }
 
 /// The wait for the components of this node; `access` leads to its own API server.

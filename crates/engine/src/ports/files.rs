@@ -144,6 +144,15 @@ pub trait WriteFiles: Files {
         }
         self.write_all(&changed)
     }
+    /// Copies a file, if it is there, with its mode; the folder of the copy is made with 0700. For what is about to be
+    /// written over.
+    fn back_up(&self, file: &Path, to: &Path) -> Result<(), FileError> {
+        let (Some(meta), Some(content)) = (self.stat(file)?, self.read(file)?) else { return Ok(()) };
+        if let Some(folder) = to.parent() {
+            self.create_dir(folder, 0o700)?;
+        }
+        self.write(&NewFile { path: to.to_owned(), content, mode: meta.mode, secret: true })
+    }
     /// Removes what a directory holds; the directory itself stays.
     fn empty_dir(&self, dir: &Path) -> Result<(), FileError> {
         let names = self.list(dir)?.unwrap_or_default();

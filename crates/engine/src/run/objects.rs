@@ -120,7 +120,6 @@ impl Executor<'_> {
         }
     }
 
-    /// A dry run does not wait: nothing gets ready there.
     pub(super) async fn replace_deployment(
         &self,
         old: &'static str,
@@ -136,13 +135,15 @@ impl Executor<'_> {
                 _ => Err(format!("its status is {status}")),
             }
         };
-        if !self.context.dry {
-            retry(&*self.fx.clock, limit, ready, |_| true)
-                .await
-                .map_err(|reason| ActionError::NotReady { name: new, reason })?;
-        }
-        let delete = || api.delete(DEPLOYMENTS, KUBE_SYSTEM, old);
-        self.retry("delete", DEPLOYMENTS, KUBE_SYSTEM, old, delete).await.map(drop)
+        retry(&*self.fx.clock, limit, ready, |_| true)
+            .await
+            .map_err(|reason| ActionError::NotReady { name: new, reason })?;
+        self.delete_deployment(old).await
+    }
+
+    pub(super) async fn delete_deployment(&self, name: &str) -> Result<(), ActionError> {
+        let delete = || self.api.delete(DEPLOYMENTS, KUBE_SYSTEM, name);
+        self.retry("delete", DEPLOYMENTS, KUBE_SYSTEM, name, delete).await.map(drop)
     }
 
     pub(super) async fn mark(&self, marks: &NodeMarks) -> Result<(), ActionError> {
@@ -188,9 +189,6 @@ impl Executor<'_> {
 
     /// cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go: EnsureAdminClusterRoleBinding.
     pub(super) async fn bind_admin(&self, binding: &Value, super_admin: &Path) -> Result<(), ActionError> {
-        if self.context.dry {
-            return Ok(());
-        }
         let path = self.context.access.kubeconfig.path();
         let failed = |reason: String| ActionError::BindAdmin { path: path.to_owned(), reason };
         let mut tries = Backoff::start(&*self.fx.clock);

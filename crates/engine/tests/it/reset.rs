@@ -267,9 +267,11 @@ fn what_dockershim_remembers_goes_with_docker_only() {
     }
 }
 
-/// What a dry run says.
+/// What a dry run says. Nobody is asked whether it may go on.
 fn dry(host: &MemoryHost) -> Vec<String> {
-    let spec = wish::reset(VERSION, true);
+    let mut spec = wish::reset(VERSION, true);
+    spec.config.force = false;
+    host.output.refuses.store(true, std::sync::atomic::Ordering::Relaxed);
     let layout = Layout { pki: "/etc/kubernetes/pki".into(), kubeconfigs: "/etc".into(), landing: None };
     let said = host.output.said().len();
     let effects = dryrun::over(&host.effects(), &layout);
@@ -284,6 +286,8 @@ fn a_dry_run_says_what_will_be_done() {
         let host = control_plane(members);
         let before = paths(&host);
         let said = dry(&host);
+        assert_eq!(host.output.warned(), [""; 0]);
+        assert!(!said.iter().any(|text| text.contains("want to proceed")), "{said:?}");
         assert_eq!(paths(&host), before);
         host.etcd.set(|etcd| assert!(etcd.changes.is_empty(), "{:?}", etcd.changes));
         let member = "[dryrun] Would remove the etcd member on this node from the etcd cluster".to_owned();

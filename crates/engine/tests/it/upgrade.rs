@@ -586,10 +586,13 @@ fn a_dry_run_changes_nothing_and_shows_the_manifests() {
         "[dryrun] Would upgrade your static Pod-hosted control plane to version \"v1.37.2\"",
         "kube-apiserver.yaml\" with content:",
         "[dryrun] Would pull the required images",
+        "[dryrun] Would save a snapshot of etcd to /etc/kubernetes/tmp/kubeadm-backup-etcd-",
         "[upgrade/control-plane] The control plane instance for this node was successfully upgraded!",
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
-    assert!(!said.contains("Moving new manifest"), "{said}");
+    for words in ["Moving new manifest", "Saved a snapshot", "upgraded successfully!\n[upgrade/staticpods]"] {
+        assert!(!said.contains(words), "{words}\n{said}");
+    }
     assert!(host.files.text("/tmp/dry/kube-scheduler.yaml").unwrap().contains(NEW));
 }

@@ -446,6 +446,26 @@ fn a_dry_run_beside_a_cluster_changes_nothing_in_it() {
 }
 
 #[test]
+fn a_dry_run_shows_no_values_of_secrets_but_those_of_tokens() {
+    let host = host(NEW);
+    let mut spec = wish::init(NEW, "");
+    spec.layout.landing = Some("/tmp/dry".into());
+    (spec.upload_certs, spec.certificate_key) = (true, Some("0123456789abcdef".repeat(4)));
+    init_with(&dryrun::over(&host.effects(), &spec.layout), &spec).unwrap();
+    let said = host.output.said();
+    let shown = |name: &str| {
+        let name = format!("\n  name: {name}\n");
+        let text =
+            said.iter().find(|text| text.contains("\nkind: Secret\n") && text.contains(&name)).unwrap();
+        let object = text.split_once("Attached object:\n").unwrap().1;
+        kubeadm_yaml::parse_value(object, "Secret").unwrap()["data"].as_object().unwrap().clone()
+    };
+    let certificates = shown("kubeadm-certs");
+    assert!(certificates.contains_key("ca.key") && certificates.values().all(Value::is_null));
+    assert!(shown("bootstrap-token-abcdef").values().all(Value::is_string));
+}
+
+#[test]
 fn a_dry_run_takes_nothing_from_the_folder_of_an_earlier_one() {
     let host = host(NEW);
     let mut spec = wish::init(NEW, "");

@@ -51,7 +51,7 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
         steps.extend(before);
         steps.push(enter_queue(spec));
         let path = manifest.path.clone();
-        steps.push(match known {
+        let joins = match known {
             Some((access, _)) => Step::new(Action::JoinEtcd(Box::new(JoinEtcd {
                 access,
                 name,
@@ -64,9 +64,9 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
             }))),
             None => Step::new(Action::WriteFile(manifest))
                 .would(format!("[etcd] Would add etcd member: {peer_url}")),
-        });
+        };
+        steps.push(joins.showing([path]));
         steps.push(Step::new(Action::LeaveQueue));
-        steps.push(Step::new(Action::Show(vec![path])));
         Ok(steps)
     })
 }

@@ -15,10 +15,9 @@ pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec
         let mut report = Report::default();
         report.add("IsPrivilegedUser", preflight::root(view), &spec.ignored);
         let mut steps = preflight::headed(report.steps()).map_err(PhaseError::Preflight)?;
-        if !(spec.config.force || spec.dry) {
-            steps.push(Step::warn(
-                "[reset] WARNING: Changes made to this host by 'kubeadm init' or 'kubeadm join' will be reverted.",
-            ));
+        if !spec.config.force {
+            let warning = "[reset] WARNING: Changes made to this host by 'kubeadm init' or 'kubeadm join' will be reverted.";
+            steps.push(Step::warn(warning).silent_when_dry());
             let question = "[reset] Are you sure you want to proceed? [y/N]: ";
             steps.push(Step::new(Action::Confirm(question.into())));
         }

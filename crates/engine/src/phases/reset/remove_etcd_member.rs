@@ -59,13 +59,12 @@ async fn steps(spec: &ResetSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError
             .or_warn("[reset] Failed to stop etcd"),
     );
     let shown = data.display();
-    let empty = Step::new(Action::EmptyDir(data.clone()))
-        .would(format!("[dryrun] Would delete contents of the etcd data directory: {shown}"))
-        .or_warn(format!("[reset] Failed to delete contents of the etcd data directory {shown}"));
-    steps.push(match spec.dry {
-        true => empty,
-        false => empty.done(format!("[reset] Deleted contents of the etcd data directory: {shown}")),
-    });
+    steps.push(
+        Step::new(Action::EmptyDir(data.clone()))
+            .would(format!("[dryrun] Would delete contents of the etcd data directory: {shown}"))
+            .done(format!("[reset] Deleted contents of the etcd data directory: {shown}"))
+            .or_warn(format!("[reset] Failed to delete contents of the etcd data directory {shown}")),
+    );
     Ok(steps)
 }
 

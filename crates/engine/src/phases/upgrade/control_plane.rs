@@ -275,14 +275,12 @@ async fn snapshot(
     };
     health::wait(Needed::All, &access, view, limit).await?;
     let to = backup_folder("kubeadm-backup-etcd", view).join("snapshot.db");
-    let mut step = Step::new(Action::SnapshotEtcd { access, endpoint, to: to.clone(), limit })
-        .would(format!("[dryrun] Would save a snapshot of etcd to {}", to.display()));
-    if spec.landing.is_none() {
-        step = step.done(format!(
+    let step = Step::new(Action::SnapshotEtcd { access, endpoint, to: to.clone(), limit })
+        .would(format!("[dryrun] Would save a snapshot of etcd to {}", to.display()))
+        .done(format!(
             "[upgrade/etcd] Saved a snapshot of etcd to {}. It is kept, and never restored by kubeadm",
             to.display()
         ));
-    }
     Ok((to, step))
 }
 
@@ -386,6 +384,7 @@ impl Run<'_> {
         }
         lines.push("[upgrade/staticpods] Waiting for the kubelet to restart the component".into());
         lines.push(format!("[upgrade/staticpods] This can take up to {limit}"));
+        let shown: Vec<PathBuf> = new.iter().map(|pod| pod.file.path.clone()).collect();
         let mut undo = old.clone();
         undo.extend(self.undo.iter().cloned());
         let step = Step::new(Action::ReplaceStaticPods(Box::new(ReplaceStaticPods {
@@ -395,13 +394,10 @@ impl Run<'_> {
             backups: self.backups.clone(),
             snapshot: snapshot.map(|(path, _)| path.clone()),
         })));
-        let mut step = lines.into_iter().fold(step, Step::saying).silent_when_dry();
-        if self.spec.landing.is_none() {
-            let done =
-                |name: &&str| format!("[upgrade/staticpods] Component {name:?} upgraded successfully!");
-            step = step.done(names.iter().map(done).collect::<Vec<_>>().join("\n"));
-        }
-        steps.push(step);
+        let done = |name: &&str| format!("[upgrade/staticpods] Component {name:?} upgraded successfully!");
+        let done = names.iter().map(done).collect::<Vec<_>>().join("\n");
+        let step = lines.into_iter().fold(step, Step::saying).done(done);
+        steps.push(step.silent_when_dry().showing(shown));
         // etcd that runs by its new manifest stays: what it has written may not be read by an older one.
         old.retain(|pod| pod.component != Component::Etcd.name());
         self.undo.splice(0..0, old);
