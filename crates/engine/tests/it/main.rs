@@ -6,6 +6,7 @@ mod hops;
 mod join;
 mod join_control_plane;
 mod killed;
+mod kubeconfig;
 mod manifests;
 mod new_minor;
 mod objects;
