@@ -4,7 +4,7 @@
 pub use kubeadm_release_derive::Facts;
 
 use crate::facts::component_config;
-use crate::facts::gone::Gone;
+use crate::facts::gone::{Gone, Values};
 use crate::release::Release;
 use crate::skew::Skew;
 
@@ -195,23 +195,53 @@ impl Comparison {
 
     /// What components lose on the way up, or have again on the way down.
     fn gone(&mut self, from: &Release, to: &Release) {
-        let Gone { flags, feature_gates } = Gone::between(from.minor, to.minor);
-        let Gone { flags: again, feature_gates: gates_again } = Gone::between(to.minor, from.minor);
-        for (lost, flags) in [(true, flags), (false, again)] {
-            for (component, name) in
-                flags.iter().flat_map(|(of, names)| names.iter().map(move |name| (*of, *name)))
-            {
+        let ways =
+            [(true, Gone::between(from.minor, to.minor)), (false, Gone::between(to.minor, from.minor))];
+        for (lost, gone) in &ways {
+            for (component, name) in below(&gone.flags) {
                 self.path = vec!["components", component, "flags", name];
-                self.known("A flag that the component starts with", name, lost);
+                self.known("A flag that the component starts with", name, *lost);
             }
         }
-        for (lost, names) in [(true, feature_gates), (false, gates_again)] {
-            for name in names {
+        for (lost, gone) in &ways {
+            for (component, (flag, values)) in below(&gone.values) {
+                self.path = vec!["components", component, "values", flag];
+                self.values(values, *lost);
+            }
+        }
+        for (lost, gone) in &ways {
+            for name in &gone.feature_gates {
                 self.path = vec!["components", "feature_gates", name];
-                self.known("A feature gate that components know", name, lost);
+                self.known("A feature gate that components know", name, *lost);
+            }
+        }
+        for (lost, gone) in &ways {
+            for (group, names) in
+                [("gates_locked_on", &gone.gates_locked_on), ("gates_locked_off", &gone.gates_locked_off)]
+            {
+                for name in names {
+                    self.path = vec!["components", group, name];
+                    self.known("A feature gate that cannot be switched the other way", name, !lost);
+                }
             }
         }
         self.path.clear();
+    }
+
+    /// What a flag takes.
+    fn values(&mut self, values: Values, lost: bool) {
+        match values {
+            Values::Not(names) => {
+                for name in names {
+                    self.at(name, |comparison| comparison.known("A value that the flag takes", name, lost));
+                }
+            }
+            Values::Only(name) => {
+                let (any, only) = (Fact::Text("any"), Fact::Text(name));
+                let (before, after) = if lost { (&any, &only) } else { (&only, &any) };
+                self.differ("The values that the flag takes", Some(before), Some(after));
+            }
+        }
     }
 
     fn known(&mut self, about: &'static str, name: &'static str, lost: bool) {
@@ -271,6 +301,11 @@ impl Comparison {
         let (path, before, after) = (self.path.clone(), before.cloned(), after.cloned());
         self.found.push(Difference { path, about, before, after });
     }
+}
+
+/// What belongs to each component, one by one.
+fn below<T: Copy>(of_components: &[(&'static str, Vec<T>)]) -> impl Iterator<Item = (&'static str, T)> {
+    of_components.iter().flat_map(|(of, items)| items.iter().map(|item| (*of, *item)))
 }
 
 fn same_names(from: &[Named], to: &[Named]) -> bool {
@@ -343,6 +378,22 @@ mod tests {
             }
         }
         assert!(!told(36, 37).iter().any(|line| line.starts_with(flag)));
+        let (up, down) = (told(19, 25), told(25, 19));
+        for (start, there, again) in [
+            ("kube-apiserver/values/enable-admission-plugins/PodSecurityPolicy", "-> none", "none ->"),
+            (
+                "kube-apiserver/values/insecure-port",
+                r#"Text("any") -> Text("0")"#,
+                r#"Text("0") -> Text("any")"#,
+            ),
+            ("gates_locked_on/CSIMigration", "none ->", "-> none"),
+        ] {
+            for (found, words) in [(&up, there), (&down, again)] {
+                let line =
+                    found.iter().find(|line| line.starts_with(&format!("components/{start}: "))).unwrap();
+                assert!(line.contains(words), "{line}");
+            }
+        }
     }
 
     #[test]

@@ -93,14 +93,6 @@ impl Reference {
         }
         Err(ReferenceError::NeitherVersionNorLabel(text.to_owned()))
     }
-
-    /// The address whose answer is the version, for a label.
-    pub fn url(&self) -> Option<String> {
-        match self {
-            Self::Exact { .. } => None,
-            Self::Label { bucket, label } => Some(format!("{}/{label}.txt", bucket.url())),
-        }
-    }
 }
 
 fn split(text: &str) -> (Bucket, &str) {
@@ -157,13 +149,5 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn labels_have_an_address() {
-        let url = |text| Reference::parse(text).unwrap().url();
-        assert_eq!(url("stable-1").as_deref(), Some("https://dl.k8s.io/release/stable-1.txt"));
-        assert_eq!(url("ci/latest").as_deref(), Some("https://dl.k8s.io/ci/latest.txt"));
-        assert_eq!(url("v1.37.2"), None);
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! These are questions, not policy: the caller decides whether an answer is an error or a warning.
 
-use std::cmp::Ordering;
 use std::fmt;
 
 use crate::column::Column;
+use crate::facts::kubelet::REFUSES_CGROUPS_V1;
 use crate::listing::Facts;
 use crate::release::Release;
 use crate::version::Version;
@@ -24,11 +24,18 @@ const EXTERNAL_ETCD_MINIMUM: Column<&str> = Column(&[
     (31, "3.5.24-0"), // the same, v1.31.14 and later
 ]);
 
+/// How many minors an upgrade may go up at a time.
+const UPGRADE_STEP: Column<u32> = Column(&[
+    (0, 1), // app/phases/upgrade/policy.go MaximumAllowedMinorVersionUpgradeSkew, v1.11
+]);
+
 /// Which versions a release goes together with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Facts)]
 pub struct Skew {
     /// How many minors older a kubelet may be.
     pub kubelet_minors: u32,
+    /// How many minors an upgrade to it may go up at a time.
+    pub upgrade_minors: u32,
     /// The oldest etcd of the site's own.
     pub external_etcd: &'static str,
 }
@@ -38,6 +45,7 @@ impl Skew {
     pub fn of(release: &Release) -> Self {
         Self {
             kubelet_minors: KUBELET_SKEW.at(release.minor),
+            upgrade_minors: UPGRADE_STEP.at(release.minor),
             external_etcd: EXTERNAL_ETCD_MINIMUM.at(release.minor),
         }
     }
@@ -112,16 +120,6 @@ pub fn newer_than_kubeadm(control_plane: &Version, kubeadm: &Version) -> bool {
     series(control_plane).cmp(&series(kubeadm)).is_gt()
 }
 
-/// The oldest control plane a kubeadm sets up: one minor behind itself.
-pub fn minimum_control_plane(kubeadm: &Version) -> Version {
-    Version::new(kubeadm.major, kubeadm.minor.saturating_sub(1), 0)
-}
-
-/// Whether a control plane is not older than a kubeadm supports.
-pub fn control_plane_supported(control_plane: &Version, kubeadm: &Version) -> bool {
-    control_plane.precedence(&minimum_control_plane(kubeadm)).is_ge()
-}
-
 /// Whether a version published on the internet is of a later minor than the client's own, so that the client must
 /// ask for the newest of its own minor instead (upstream: `validateStableVersion`).
 pub fn remote_is_much_newer(remote: &Version, client: &Version) -> bool {
@@ -171,7 +169,7 @@ pub fn external_etcd_supported(etcd: &Version, control_plane: &Version) -> bool 
 
 /// Whether a kubelet refuses to start on a host with cgroups v1 unless its configuration says otherwise (KEP-5573).
 pub fn kubelet_refuses_cgroups_v1(kubelet: &Version) -> bool {
-    series(kubelet) >= (1, 35)
+    REFUSES_CGROUPS_V1.at(kubelet.minor)
 }
 
 /// How many minors an upgrade goes up, or down where the number is negative.
@@ -216,11 +214,6 @@ pub fn etcd_tag_precedes(earlier: &str, later: &str) -> bool {
 pub fn etcd_tag_reaches(tag: &str, oldest: &str) -> bool {
     let read = |text: &str| text.parse::<Version>().ok();
     read(tag).zip(read(oldest)).is_some_and(|(tag, oldest)| !precedes(&tag, &oldest))
-}
-
-/// Whether two versions are the same release, whatever their build metadata.
-pub fn same_release(left: &Version, right: &Version) -> bool {
-    left.precedence(right) == Ordering::Equal
 }
 
 fn series(version: &Version) -> (u32, u32) {
@@ -306,10 +299,8 @@ mod tests {
     }
 
     #[test]
-    fn control_planes_one_minor_back_are_supported() {
-        assert!(control_plane_supported(&v("1.36.0"), &v("1.37.2")));
-        assert!(!control_plane_supported(&v("1.36.0-rc.0"), &v("1.37.2")));
-        assert!(!control_plane_supported(&v("1.35.9"), &v("1.37.2")));
+    fn control_planes_of_a_later_minor_are_newer_than_kubeadm() {
+        assert!(!newer_than_kubeadm(&v("1.37.9"), &v("1.37.2")));
         assert!(newer_than_kubeadm(&v("1.38.0-alpha.1"), &v("1.37.2")));
     }
 

@@ -3,8 +3,8 @@
 use crate::column::{Column, Span};
 use crate::listing::{Fact, Facts};
 
-/// A version of `kubeadm.k8s.io`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A version of `kubeadm.k8s.io`. Later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Api {
     /// `v1alpha1`, `MasterConfiguration`.
     V1Alpha1,

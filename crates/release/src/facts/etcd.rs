@@ -29,7 +29,7 @@ pub struct Etcd {
     pub topology: EtcdTopology,
     /// Its default flags, by name.
     pub flags: Vec<Flag>,
-    /// The oldest etcd that knows them all, where an older one could be named.
+    /// The oldest etcd that knows them all and answers the probes, where an older one could be named.
     pub oldest: Option<&'static str>,
     /// Its probes.
     pub probe: EtcdProbe,
@@ -93,8 +93,15 @@ const FLAGS: &[Span<Flag>] = &[
 /// The first etcd without the flags that [`Value::BeforeEtcd36`] gives. app/phases/etcd/local.go getEtcdCommand, v1.34.
 pub const ETCD_3_6: &str = "3.6.0";
 
+/// Source: the tags of etcd (etcdmain/config.go, server/etcdmain/config.go, and etcdhttp/health.go), for the flags and
+/// probes of the rows here.
 const OLDEST: Column<Option<&str>> = Column(&[
     (0, None),
+    (16, Some("3.3.0")),  // listen-metrics-urls
+    (25, Some("3.4.11")), // experimental-watch-progress-notify-interval
+    // /livez and /readyz. v3.4.29 answers them too, but is not named: kubeadm's own minimum for etcd is of v3.5 here
+    // (app/constants/constants.go MinExternalEtcdVersion, v1.31).
+    (31, Some("3.5.11")),
     (36, Some(ETCD_3_6)), // app/phases/etcd/local.go getEtcdCommand, v1.36: the tag of the image counts no more
 ]);
 

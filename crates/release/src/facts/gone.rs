@@ -1,14 +1,20 @@
-//! What components no longer know: flags with which they would not start, and feature gates that they refuse. What a user
-//! has configured of these blocks an upgrade.
+//! What components no longer know: flags with which they would not start, values that flags do not take, and feature gates
+//! that they refuse. What a user has configured of these blocks an upgrade.
 
+mod environment;
 mod etcd;
 mod flags;
 mod gates;
+mod locked;
+mod values;
 
+pub use self::environment::{Unfit, environment, environment_flags};
 use self::flags::FLAGS;
 use self::gates::GATES;
+use self::locked::LOCKED;
+pub use self::values::Values;
+use self::values::{OF_ETCD, VALUES};
 use super::images::Images;
-use crate::column::Span;
 use crate::listing::Facts;
 use crate::release::Release;
 use crate::version::Version;
@@ -18,8 +24,14 @@ use crate::version::Version;
 pub struct Gone {
     /// Flags, by component.
     pub flags: Vec<(&'static str, Vec<&'static str>)>,
+    /// Values of flags that are still there, by component and flag.
+    pub values: Vec<(&'static str, Vec<(&'static str, Values)>)>,
     /// Feature gates, of any component.
     pub feature_gates: Vec<&'static str>,
+    /// Feature gates that cannot be switched off any more.
+    pub gates_locked_on: Vec<&'static str>,
+    /// Feature gates that cannot be switched on any more.
+    pub gates_locked_off: Vec<&'static str>,
 }
 
 impl Gone {
@@ -42,8 +54,31 @@ impl Gone {
             flags.push((ETCD, of_etcd));
         }
         let gates = GATES.iter().filter(|(minor, _)| there(*minor));
-        Self { flags, feature_gates: gates.flat_map(|(_, names)| names.iter().copied()).collect() }
+        let gates: Vec<_> = gates.flat_map(|(_, names)| names.iter().copied()).collect();
+        // One that is gone is not locked.
+        let locked = |value| {
+            let rows = LOCKED.iter().filter(|(minor, to, _)| there(*minor) && *to == value);
+            let names = rows.flat_map(|(.., names)| names.iter().copied());
+            names.filter(|name| !gates.contains(name)).collect()
+        };
+        let (gates_locked_on, gates_locked_off) = (locked(true), locked(false));
+        Self { flags, values: lost_values(there), feature_gates: gates, gates_locked_on, gates_locked_off }
     }
+}
+
+/// The values that flags lose in some minors, by component.
+fn lost_values(there: impl Fn(u32) -> bool) -> Vec<(&'static str, Vec<(&'static str, Values)>)> {
+    let mut lost: Vec<(&str, Vec<_>)> = Vec::new();
+    let of_etcd = OF_ETCD.iter().filter(|(etcd, ..)| Images::first_with_etcd(*etcd).is_some_and(&there));
+    for &(_, component, flags, values, _) in VALUES.iter().filter(|(minor, ..)| there(*minor)).chain(of_etcd)
+    {
+        let flags = flags.iter().map(|flag| (*flag, values));
+        match lost.iter_mut().find(|(other, _)| *other == component) {
+            Some((_, known)) => known.extend(flags),
+            None => lost.push((component, flags.collect())),
+        }
+    }
+    lost
 }
 
 /// Name of etcd as a component: its flags go with its own versions.
@@ -83,16 +118,48 @@ pub fn gate(name: &str, from: &Version, to: &Version) -> Option<u32> {
     gone.find(|(_, names)| names.contains(&name)).map(|(minor, _)| *minor)
 }
 
-/// The flags of the kubelet's environment file that an upgrade to a release takes out.
-pub fn environment_flags(release: &Release) -> Vec<&'static str> {
-    Span::at(ENVIRONMENT, release.minor)
+/// The minor from which on components do not start with a feature gate set to a value, as it is locked to the other, where
+/// that lies on the way from a version to a later one. For a gate that is there no more, see [`gate`].
+pub fn locked(name: &str, value: bool, from: &Version, to: &Version) -> Option<u32> {
+    let there = |minor: u32| from.minor < minor && minor <= to.minor;
+    let mut rows = LOCKED.iter().filter(|(minor, locked, _)| there(*minor) && *locked != value);
+    rows.find(|(.., names)| names.contains(&name)).map(|(minor, ..)| *minor)
 }
 
-/// Flags that kubeadm itself gave to kubelets, and that an upgrade takes out of `kubeadm-flags.env`.
-const ENVIRONMENT: &[Span<&str>] = &[
-    Span::since(26, "container-runtime"), // app/phases/upgrade/postupgrade.go, v1.26
-    Span::since(35, "pod-infra-container-image"), // app/cmd/phases/upgrade/postupgrade.go, v1.35
-];
+/// How a flag that stays loses a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal<'v> {
+    /// The minor from which on the component does not start with it.
+    pub minor: u32,
+    /// Of etcd, the minor of etcd 3 from which on that is so.
+    pub etcd: Option<u32>,
+    /// What is refused: the value, or one of those between its commas.
+    pub part: &'v str,
+    /// What to say instead, where there is something.
+    pub instead: Option<&'static str>,
+}
+
+/// What a component refuses first of the value of a flag, where that lies on the way from a version to a later one.
+///
+/// For etcd holds what [`flag`] says. What the flag itself is worth is not asked.
+pub fn value<'v>(
+    component: &str,
+    flag: &str,
+    value: &'v str,
+    from: &Version,
+    to: &Version,
+) -> Option<Refusal<'v>> {
+    let is_etcd = component == ETCD;
+    let rows = if is_etcd { OF_ETCD } else { VALUES };
+    rows.iter().filter(|(_, of, flags, ..)| *of == component && flags.contains(&flag)).find_map(
+        |(since, _, _, values, instead)| {
+            let minor = if is_etcd { Images::first_with_etcd(*since) } else { Some(*since) };
+            let minor = minor.filter(|minor| from.minor < *minor && *minor <= to.minor)?;
+            let part = values.refused(value)?;
+            Some(Refusal { minor, etcd: is_etcd.then_some(*since), part, instead: *instead })
+        },
+    )
+}
 
 #[cfg(test)]
 mod tests {
@@ -118,6 +185,83 @@ mod tests {
         assert_eq!(minor("kube-scheduler", "logtostderr", 25, 26), Some(26));
         assert_eq!(gate("TTLAfterFinished", &v(24), &v(25)), Some(25));
         assert_eq!(gate("TTLAfterFinished", &v(25), &v(26)), None);
+    }
+
+    #[test]
+    fn values_go_on_the_way_to_their_minor() {
+        let admission = "enable-admission-plugins";
+        for (component, name, given, from, to, expected) in [
+            (
+                "kube-apiserver",
+                admission,
+                "NodeRestriction,PodSecurityPolicy",
+                24,
+                25,
+                Some((25, "PodSecurityPolicy")),
+            ),
+            ("kube-apiserver", admission, "NodeRestriction,PodSecurityPolicy", 25, 26, None),
+            ("kube-apiserver", admission, "NodeRestriction", 11, 37, None),
+            ("kube-apiserver", admission, "PodSecurityPolicy,PodPreset", 19, 25, Some((20, "PodPreset"))),
+            ("kube-apiserver", "disable-admission-plugins", "PodPreset", 19, 20, Some((20, "PodPreset"))),
+            ("kube-apiserver", "admission-control", "Initializers", 13, 14, Some((14, "Initializers"))),
+            (
+                "kube-apiserver",
+                "runtime-config",
+                "settings.k8s.io/v1alpha1",
+                19,
+                20,
+                Some((20, "settings.k8s.io/v1alpha1")),
+            ),
+            ("kube-apiserver", "runtime-config", "extensions/v1beta1=true", 11, 37, None),
+            ("kube-apiserver", "insecure-port", "8080", 19, 20, Some((20, "8080"))),
+            ("kube-apiserver", "insecure-port", "0", 19, 20, None),
+            ("kube-apiserver", "cloud-provider", "openstack", 28, 29, Some((29, "openstack"))),
+            ("kube-controller-manager", "cloud-provider", "openstack", 25, 26, Some((26, "openstack"))),
+            ("kube-controller-manager", "cloud-provider", "external", 11, 37, None),
+            ("kube-scheduler", "cloud-provider", "gce", 11, 37, None),
+            ("kube-controller-manager", "controllers", "*,-service", 36, 37, Some((37, "-service"))),
+            ("etcd", "logger", "capnslog", 21, 22, Some((22, "capnslog"))),
+            ("etcd", "logger", "zap", 11, 37, None),
+            ("etcd", "v2-deprecation", "not-yet", 11, 37, Some((34, "not-yet"))),
+        ] {
+            let refused = value(component, name, given, &v(from), &v(to));
+            let told = refused.map(|refused| (refused.minor, refused.part));
+            assert_eq!(told, expected, "{component} {name}={given} from {from} to {to}");
+        }
+        let logger = value("etcd", "logger", "capnslog", &v(21), &v(22)).unwrap();
+        assert_eq!((logger.etcd, logger.instead), (Some(5), Some("zap")));
+    }
+
+    #[test]
+    fn gates_are_locked_to_one_value() {
+        for (name, set, from, to, expected) in [
+            ("TTLAfterFinished", false, 22, 23, Some(23)),
+            ("TTLAfterFinished", true, 22, 23, None),
+            ("TTLAfterFinished", false, 23, 24, None),
+            ("LegacyNodeRoleBehavior", true, 20, 21, Some(21)),
+            ("LegacyNodeRoleBehavior", false, 20, 21, None),
+            ("GitRepoVolumeDriver", true, 33, 36, Some(36)),
+            ("NoSuchGate", false, 11, 37, None),
+        ] {
+            assert_eq!(locked(name, set, &v(from), &v(to)), expected, "{name}={set} from {from} to {to}");
+        }
+        assert_eq!(gate("IPv6DualStack", &v(24), &v(25)), Some(25));
+        let gone = Gone::between(22, 25);
+        assert!(
+            gone.feature_gates.contains(&"TTLAfterFinished")
+                && !gone.gates_locked_on.contains(&"TTLAfterFinished")
+        );
+        assert_eq!(Gone::between(35, 36).gates_locked_off, ["GitRepoVolumeDriver", "SeparateCacheWatchRPC"]);
+    }
+
+    #[test]
+    fn no_gate_is_locked_twice_or_after_it_is_gone() {
+        for (at, (minor, _, names)) in LOCKED.iter().enumerate() {
+            let mut later = LOCKED[at + 1..].iter().flat_map(|(.., names)| *names);
+            assert!(later.all(|name| !names.contains(name)), "v1.{minor}");
+            assert!(names.iter().all(|name| gate(name, &v(0), &v(*minor)).is_none()), "v1.{minor}");
+        }
+        assert!(LOCKED.is_sorted_by_key(|(minor, value, _)| (*minor, *value)));
     }
 
     #[test]
@@ -203,21 +347,18 @@ mod tests {
             ] {
                 // Those for an earlier etcd are not for the minor's own.
                 for given in flags.iter().filter(|f| !matches!(f.value, Value::BeforeEtcd36(_))) {
+                    let name = given.name;
                     assert_eq!(
-                        flag(component, given.name, &v(0), &v(minor)),
+                        flag(component, name, &v(0), &v(minor)),
                         None,
-                        "v1.{minor}: {component} {}",
-                        given.name
+                        "v1.{minor}: {component} {name}"
                     );
+                    if let Value::Text(text) = given.value {
+                        let refused = value(component, name, text, &v(0), &v(minor));
+                        assert_eq!(refused, None, "v1.{minor}: {component} {name}");
+                    }
                 }
             }
         }
-    }
-
-    #[test]
-    fn flags_of_the_environment_go_with_their_minor() {
-        let of = |minor| environment_flags(&Release::of(&v(minor)).unwrap());
-        assert_eq!(of(13), [""; 0]);
-        assert_eq!(of(37), ["container-runtime", "pod-infra-container-image"]);
     }
 }

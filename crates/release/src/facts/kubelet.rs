@@ -120,6 +120,8 @@ pub struct Kubelet {
     pub finalize: bool,
     /// Runtime sockets.
     pub sockets: RuntimeSockets,
+    /// Whether it refuses to start on a host with cgroups v1, unless its configuration says otherwise.
+    pub refuses_cgroups_v1: bool,
 }
 
 impl Kubelet {
@@ -150,6 +152,7 @@ impl Kubelet {
             config_hash: CONFIG_HASH.at(minor),
             finalize: FINALIZE.at(minor),
             sockets: SOCKETS.at(minor),
+            refuses_cgroups_v1: REFUSES_CGROUPS_V1.at(minor),
         }
     }
 }
@@ -209,6 +212,11 @@ const CONFIG_HASH: Column<bool> = Column(&[
 const FINALIZE: Column<bool> = Column(&[
     (0, false), // app/cmd/init.go, v1.13
     (17, true), // app/cmd/phases/init/kubeletfinalize.go, v1.17
+]);
+
+pub(crate) const REFUSES_CGROUPS_V1: Column<bool> = Column(&[
+    (0, false),
+    (35, true), // KEP-5573: failCgroupV1 by default. pkg/kubelet/apis/config/v1beta1/defaults.go, v1.35
 ]);
 
 const SOCKETS: Column<RuntimeSockets> = Column(&[

@@ -4,7 +4,7 @@
 /// k8s.io/apiserver, apiextensions-apiserver, component-base, controller-manager, cloud-provider and kube-aggregator.
 pub(super) const GATES: &[(u32, &[&str])] = &[
     (12, &["DynamicProvisioningScheduling", "ReadOnlyAPIDataVolumes", "ServiceProxyAllowExternalIPs"]),
-    (14, &["EnableEquivalenceClassCache", "MountPropagation"]),
+    (14, &["EnableEquivalenceClassCache", "Initializers", "MountPropagation"]),
     (
         16,
         &[
@@ -25,6 +25,7 @@ pub(super) const GATES: &[(u32, &[&str])] = &[
             "GCERegionalPersistentDisk",
             "MountContainers",
             "PersistentLocalVolumes",
+            "RequestManagement",
         ],
     ),
     (
@@ -138,6 +139,8 @@ pub(super) const GATES: &[(u32, &[&str])] = &[
             "EndpointSliceNodeName",
             "EndpointSliceProxying",
             "GenericEphemeralVolume",
+            // The controller manager knows it up to v1.26, locked: k8s.io/controller-manager defines it too.
+            "IPv6DualStack",
             "IngressClassNamespacedParams",
             "PodDisruptionBudget",
             "SelectorIndex",
@@ -177,7 +180,6 @@ pub(super) const GATES: &[(u32, &[&str])] = &[
             "ExpandCSIVolumes",
             "ExpandInUsePersistentVolumes",
             "ExpandPersistentVolumes",
-            "IPv6DualStack",
             "IdentifyPodOS",
             "LocalStorageCapacityIsolation",
             "NetworkPolicyEndPort",
