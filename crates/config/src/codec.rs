@@ -124,7 +124,7 @@ fn write_object<T>(api: Api, value: &mut T, describe: Describe<T>) -> Map<String
 impl<'a> Codec<'a> {
     /// Whether the object's version is `first` or a later one.
     pub(crate) fn since(&self, first: Api) -> bool {
-        since(self.api, first)
+        self.api >= first
     }
 
     /// `Set` from version `first` on, `Always` before: fields that became optional.
@@ -489,12 +489,6 @@ fn arg(value: &mut Arg, c: &mut Codec<'_>) {
             _ => MergeMethod::Unknown(merge),
         };
     }
-}
-
-/// Whether an API version is `first` or a later one.
-pub(crate) fn since(api: Api, first: Api) -> bool {
-    let age = |api: Api| Api::ALL.iter().position(|other| *other == api);
-    age(api) >= age(first)
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -9,7 +9,6 @@ use kubeadm_release::{Reference, Release, Version};
 
 use crate::address;
 use crate::api::{self, Kind};
-use crate::codec::since;
 use crate::components;
 use crate::defaults;
 use crate::detect::Detect;
@@ -129,7 +128,7 @@ pub fn init_from_documents(
 ) -> Result<Loaded<InitConfig>, ConfigError> {
     documents.say_ignored(&INIT_KINDS, notices);
     let (mut config, api) = decode_init(documents)?;
-    if !since(api, Api::V1Beta4)
+    if api < Api::V1Beta4
         && let Some(timeout) = config.cluster.api_server.timeout_for_control_plane
     {
         config.init.timeouts.control_plane_component_health_check = timeout;
@@ -252,7 +251,7 @@ fn settle(
 /// Warns of documents in an older API than the release's own.
 fn warn_of_old_versions(documents: Option<&Documents>, release: &Release, notices: &mut Vec<Notice>) {
     for (api, kind) in documents.into_iter().flat_map(Documents::versions) {
-        if !since(api, release.config_api.written) {
+        if api < release.config_api.written {
             notices.push(Notice::warning(format!(
                 "your configuration file uses a deprecated API spec: {:?} (kind: {:?}). Please use 'kubeadm config \
                  migrate --old-config old-config-file --new-config new-config-file', which will write the new, \

@@ -177,6 +177,11 @@ pub fn upgrade_step(from: &Version, to: &Version) -> i64 {
     i64::from(to.minor) - i64::from(from.minor)
 }
 
+/// How many minors an upgrade to a version may go up, and as many a downgrade down.
+pub fn upgrade_limit(to: &Version) -> i64 {
+    UPGRADE_STEP.at(to.minor).into()
+}
+
 /// The minors after that of a version, up to that of another, each as its first release: an upgrade goes through them.
 pub fn minors_between(from: &Version, to: &Version) -> Vec<Version> {
     (from.minor + 1..=to.minor).map(|minor| Version::new(to.major, minor, 0)).collect()

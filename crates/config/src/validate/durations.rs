@@ -4,7 +4,6 @@
 use kubeadm_release::facts::config_api::Api;
 
 use super::Findings;
-use crate::codec::since;
 use crate::duration::GoDuration;
 use crate::types::Timeouts;
 
@@ -22,9 +21,9 @@ pub(super) fn not_negative(path: &str, length: GoDuration, f: &mut Findings) {
 
 /// Zero stands: it asks once and does not wait. `api` is that of the file.
 pub(super) fn timeouts(x: &Timeouts, api: Option<Api>, f: &mut Findings) {
-    let old = api.is_some_and(|api| !since(api, Api::V1Beta4));
+    let old = api.is_some_and(|api| api < Api::V1Beta4);
     let (control_plane, discovery) = match api {
-        Some(api) if !since(api, Api::V1Beta1) => ("apiServer.timeoutForControlPlane", "discoveryTimeout"),
+        Some(api) if api < Api::V1Beta1 => ("apiServer.timeoutForControlPlane", "discoveryTimeout"),
         _ if old => ("apiServer.timeoutForControlPlane", "discovery.timeout"),
         _ => ("timeouts.controlPlaneComponentHealthCheck", "timeouts.discovery"),
     };

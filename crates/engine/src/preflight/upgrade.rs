@@ -28,12 +28,16 @@ pub async fn nodes_ready(spec: &InitSpec, api: &dyn Api) -> Outcome {
     let name = spec.node_name();
     if !nodes.iter().any(|node| node["metadata"]["name"] == *name) {
         match api.get(NODES, "", name).await {
-            Ok(Some(node)) => nodes.push(node),
-            Ok(None) => {
-                return Outcome::error(format!("the cluster has no node {name:?}, which is this one"));
-            }
+            // A plan may be made from elsewhere.
+            Ok(node) => nodes.extend(node),
             Err(error) => return Outcome::error(format!("could not get the node {name:?}: {error}")),
         }
+    }
+    if nodes.is_empty() {
+        let labels = spec.release.node.labels.join(" ");
+        return Outcome::warning(format!(
+            "no node has a label of control planes, one of [{labels}]: whether they are Ready is not known"
+        ));
     }
     nodes.sort_by_cached_key(|node| node["metadata"]["name"].to_string());
     nodes.dedup_by(|a, b| a["metadata"]["name"] == b["metadata"]["name"]);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use kubeadm_config::features;
 use kubeadm_config::types::{Arg, LocalEtcd};
 use kubeadm_release::facts::config_api::UNVERSIONED_KUBELET_CONFIG_MAP;
-use kubeadm_release::facts::gone::{self, Lost};
+use kubeadm_release::facts::gone::{self, Lost, Refusal};
 use kubeadm_release::facts::kubelet::{EnvFlag, is_dockershim};
 use kubeadm_release::{Release, Version, skew};
 use serde_json::Value;
@@ -134,13 +134,17 @@ fn arguments(node: &InitSpec, etcd_too: bool, before: &Version) -> Vec<String> {
     for (component, field, arguments) in all {
         let place = format!("{field}.extraArgs in the ConfigMap kube-system/kubeadm-config");
         for argument in arguments.into_iter().flatten() {
-            if let Some(lost) = gone::flag(component.name(), &argument.name, before, hop) {
-                blocks.push(lost_flag(component.name(), &argument.name, lost, &place));
+            let (component_name, Arg { name, value, .. }) = (component.name(), argument);
+            if let Some(lost) = gone::flag(component_name, name, before, hop) {
+                blocks.push(lost_flag(component_name, name, lost, &place));
+            } else if let Some(refusal) = gone::value(component_name, name, value, before, hop) {
+                blocks.push(lost_value(component_name, name, refusal, &place));
             }
             // etcd has gates of its own.
-            if argument.name == "feature-gates" && component != Component::Etcd {
-                let names = argument.value.split(',').filter_map(|pair| pair.split('=').next());
-                blocks.extend(gates(names, &place, before, hop));
+            if name == "feature-gates" && component != Component::Etcd {
+                let pairs = value.split(',').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+                let pairs = pairs.map(|(name, value)| (name.trim(), value.trim().parse().ok()));
+                blocks.extend(gates(pairs, &place, before, hop));
             }
         }
     }
@@ -177,7 +181,17 @@ fn lost_flag(component: &str, name: &str, lost: Lost, place: &str) -> String {
     format!("{what}: remove it from {place}{instead}")
 }
 
-/// Gates in the configurations of kubelet and kube-proxy.
+fn lost_value(component: &str, name: &str, refusal: Refusal<'_>, place: &str) -> String {
+    let Refusal { minor, etcd, part, instead } = refusal;
+    let who = match etcd {
+        Some(etcd) => format!("etcd 3.{etcd}, which v1.{minor} brings,"),
+        None => format!("{component} of v1.{minor}"),
+    };
+    let instead = instead.map(|instead| format!(", or say {instead}")).unwrap_or_default();
+    format!("{who} does not start with {part} in --{name}: remove it from {place}{instead}")
+}
+
+/// Gates in the configurations of kubelet and kube-proxy, and how kube-proxy works.
 fn component_gates(node: &InitSpec, first: &Version, before: &Version) -> Vec<String> {
     let release = Release::of(first).unwrap_or_else(|_| node.release.clone());
     let gate = features::said(&release, &node.cluster.feature_gates, UNVERSIONED_KUBELET_CONFIG_MAP);
@@ -187,23 +201,40 @@ fn component_gates(node: &InitSpec, first: &Version, before: &Version) -> Vec<St
         (&node.kubelet.value, kubelet.as_str()),
         (&node.kube_proxy.value, "the ConfigMap kube-system/kube-proxy"),
     ] {
-        let names = config["featureGates"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-        blocks.extend(gates(names, &format!("featureGates in {place}"), before, &node.version));
+        let pairs = config["featureGates"].as_object().into_iter().flatten();
+        let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_bool()));
+        blocks.extend(gates(pairs, &format!("featureGates in {place}"), before, &node.version));
+    }
+    let mode = node.kube_proxy.value["mode"].as_str().unwrap_or_default();
+    if let Some(refusal) = gone::value("kube-proxy", "proxy-mode", mode, before, &node.version) {
+        let place = "mode in the ConfigMap kube-system/kube-proxy";
+        blocks.push(lost_value("kube-proxy", "proxy-mode", refusal, place));
     }
     blocks
 }
 
+/// Gates with what they are set to, of which a component knows no such name or only the other value.
 fn gates<'a>(
-    names: impl Iterator<Item = &'a str>,
+    pairs: impl Iterator<Item = (&'a str, Option<bool>)>,
     place: &str,
     before: &Version,
     hop: &Version,
 ) -> Vec<String> {
-    let gone = |name: &'a str| Some((name, gone::gate(name, before, hop)?));
-    let text = |(name, minor): (&str, u32)| {
-        format!("there is no feature gate {name} from v1.{minor} on: remove it from {place}")
-    };
-    names.map(str::trim).filter_map(gone).map(text).collect()
+    let mut blocks = Vec::new();
+    for (name, value) in pairs {
+        if let Some(minor) = gone::gate(name, before, hop) {
+            blocks
+                .push(format!("there is no feature gate {name} from v1.{minor} on: remove it from {place}"));
+        } else if let Some(value) = value
+            && let Some(minor) = gone::locked(name, value, before, hop)
+        {
+            blocks.push(format!(
+                "the feature gate {name} is always {} from v1.{minor} on, and nothing starts with {name}={value}: remove it from {place}",
+                !value
+            ));
+        }
+    }
+    blocks
 }
 
 /// Gates of kubeadm's own that the version before had.

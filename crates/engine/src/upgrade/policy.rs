@@ -77,9 +77,6 @@ impl Objections {
     }
 }
 
-/// How many minors an upgrade may go up, or down. app/phases/upgrade/policy.go: MaximumAllowedMinorVersionUpgradeSkew.
-const STEP: i64 = 1;
-
 /// What is against an upgrade of a cluster to a version. Each API server counts, since a cluster may be amid an upgrade.
 pub fn judge(target: &Version, cluster: &ClusterState, kubeadm: &Version, policy: Policy) -> Objections {
     let mut found = Objections::default();
@@ -88,16 +85,17 @@ pub fn judge(target: &Version, cluster: &ClusterState, kubeadm: &Version, policy
         true => found.fatal.push(text),
         false => found.forceable.push(text),
     };
+    let limit = skew::upgrade_limit(target);
     let steps: Vec<i64> = cluster.api_servers().map(|v| skew::upgrade_step(&v, target)).collect();
-    if steps.iter().any(|step| *step > STEP) {
+    if steps.iter().any(|step| *step > limit) {
         too_far(format!(
-            "Specified version to upgrade to {:?} is too high; kubeadm can upgrade only {STEP} minor version at a time",
+            "Specified version to upgrade to {:?} is too high; kubeadm can upgrade only {limit} minor version at a time",
             target.to_string()
         ));
     }
-    if steps.iter().any(|step| *step < -STEP) {
+    if steps.iter().any(|step| *step < -limit) {
         too_far(format!(
-            "Specified version to downgrade to {:?} is too low; kubeadm can downgrade only {STEP} minor version at a time",
+            "Specified version to downgrade to {:?} is too low; kubeadm can downgrade only {limit} minor version at a time",
             target.to_string()
         ));
     }

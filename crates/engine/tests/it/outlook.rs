@@ -1,10 +1,15 @@
 //! What the hops of a walk would meet, found before the first.
 
 use futures::executor::block_on;
+use kubeadm_engine::phase::Selection;
+use kubeadm_engine::phases::PhaseError;
+use kubeadm_engine::phases::upgrade::APPLY;
 use kubeadm_engine::resource::{CONFIG_MAPS, NODES};
+use kubeadm_engine::run::{self, RunError};
 use kubeadm_engine::spec::Ignored;
 use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_engine::upgrade::outlook::{self, Outlook};
+use kubeadm_engine::upgrade::policy::Policy;
 use kubeadm_engine::upgrade::walk::{NoWalk, Walk};
 use kubeadm_release::Version;
 use kubeadm_testkit::MemoryHost;
@@ -228,4 +233,54 @@ fn nodes_with_docker_are_told_before_kubelets_stop_to_speak_to_it() {
         })
         .collect();
     assert_eq!(told, [false, true, false]);
+}
+
+#[test]
+fn values_that_a_component_refuses_block_the_hop_they_go_with() {
+    let more = "apiServer: {extraArgs: [{name: enable-admission-plugins, value: \"NodeRestriction,PodSecurityPolicy\"}, {name: feature-gates, value: \"RemoveSelfLink=false\"}]}
+---
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: userspace
+";
+    let host = cluster("v1.23.17", more);
+    let walk = Walk::new(v("v1.23.17"), &["v1.24.17", "v1.25.16"].map(v), v("v1.26.15")).unwrap();
+    let found = outlooks(&host, &walk);
+    let place = "apiServer.extraArgs in the ConfigMap kube-system/kubeadm-config";
+    assert_eq!(
+        found.iter().map(texts).collect::<Vec<_>>(),
+        [
+            vec![format!(
+                "the feature gate RemoveSelfLink is always true from v1.24 on, and nothing starts with RemoveSelfLink=false: remove it from {place}"
+            )],
+            vec![format!(
+                "kube-apiserver of v1.25 does not start with PodSecurityPolicy in --enable-admission-plugins: remove it from {place}, or say PodSecurity"
+            )],
+            vec![
+                "kube-proxy of v1.26 does not start with userspace in --proxy-mode: remove it from mode in the ConfigMap kube-system/kube-proxy, or say iptables".to_owned()
+            ],
+        ]
+    );
+}
+
+#[test]
+fn an_upgrade_of_one_hop_looks_too_and_may_be_told_not_to() {
+    let host =
+        cluster(OLD, "controllerManager: {extraArgs: [{name: concurrent-service-syncs, value: \"2\"}]}\n");
+    let run = |spec: &UpgradeSpec| {
+        block_on(run::run(APPLY, &Selection::Skip(Vec::new()), spec, &spec.context(), &host.effects()))
+    };
+    let writes = host.cluster.writes();
+    let RunError::Phase { source, .. } =
+        run(&UpgradeSpec { policy: Policy { force: true, ..Policy::default() }, ..wish::upgrade(Some(NEW)) })
+            .unwrap_err()
+    else {
+        panic!("not a phase")
+    };
+    let PhaseError::Preflight(report) = *source else { panic!("{source}") };
+    assert_eq!(report.errors[0].0, "ComponentFlags");
+    assert!(report.errors[0].1.contains("no flag --concurrent-service-syncs"), "{report:?}");
+    assert_eq!(host.cluster.writes(), writes);
+    run(&UpgradeSpec { ignored: Ignored(["componentflags".to_owned()].into()), ..wish::upgrade(Some(NEW)) })
+        .unwrap();
 }

@@ -26,7 +26,7 @@ pub enum Api {
 
 impl Api {
     /// All, oldest first.
-    pub const ALL: [Self; 8] = [
+    const ALL: [Self; 8] = [
         Self::V1Alpha1,
         Self::V1Alpha2,
         Self::V1Alpha3,

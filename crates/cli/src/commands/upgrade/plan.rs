@@ -176,7 +176,7 @@ fn candidates(
     let stable = stable.unwrap_or_else(|| skew::cleaned(&wish.spec.kubeadm_version));
     fx.output.say(&format!("[upgrade/versions] Target version: {stable}"));
     let mut candidates = Candidates::default();
-    let same_minor = skew::upgrade_step(cluster, &stable) == 0;
+    let same_minor = skew::same_minor(cluster, &stable);
     if skew::upgrade_step(cluster, &stable) > 0 && network.answers {
         let label = skew::stable_label(cluster);
         match network.look_up(&label) {
