@@ -591,7 +591,7 @@ fn a_dry_run_changes_nothing_and_shows_the_manifests() {
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
-    for words in ["Moving new manifest", "Saved a snapshot", "upgraded successfully!\n[upgrade/staticpods]"] {
+    for words in ["Moving new manifest", "Saved a snapshot", "[upgrade/staticpods] Component"] {
         assert!(!said.contains(words), "{words}\n{said}");
     }
     assert!(host.files.text("/tmp/dry/kube-scheduler.yaml").unwrap().contains(NEW));
