@@ -16,5 +16,5 @@ mod version;
 
 pub use column::{Column, Span};
 pub use reference::{Bucket, Reference, ReferenceError};
-pub use release::{EXACT_MINORS, MINORS, NEWEST_MINOR, OLDEST_MINOR, Release, ReleaseError};
+pub use release::{MINORS, NEWEST_MINOR, OLDEST_MINOR, Release, ReleaseError, SERVED_MINORS};
 pub use version::{Version, VersionError};

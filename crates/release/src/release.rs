@@ -50,7 +50,7 @@ pub const MINORS: &[(u32, Option<u32>)] = &[
 ];
 
 /// The minors of [`MINORS`]; any other is refused.
-pub const EXACT_MINORS: &[u32] = &{
+pub const SERVED_MINORS: &[u32] = &{
     let mut minors = [0; MINORS.len()];
     let mut index = 0;
     while index < MINORS.len() {
@@ -116,7 +116,7 @@ impl std::error::Error for ReleaseError {}
 impl Release {
     /// The facts for the minor of a version.
     pub fn of(version: &Version) -> Result<Self, ReleaseError> {
-        if version.major != 1 || !EXACT_MINORS.contains(&version.minor) {
+        if version.major != 1 || !SERVED_MINORS.contains(&version.minor) {
             return Err(ReleaseError { version: version.clone() });
         }
         Ok(Self::fold(version.minor))
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_minors_follow_each_other() {
-        assert_eq!(EXACT_MINORS, (OLDEST_MINOR..=NEWEST_MINOR).collect::<Vec<_>>());
+        assert_eq!(SERVED_MINORS, (OLDEST_MINOR..=NEWEST_MINOR).collect::<Vec<_>>());
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_minor_has_its_release() {
-        for &minor in EXACT_MINORS {
+        for &minor in SERVED_MINORS {
             assert_eq!(Release::of(&Version::new(1, minor, 0)).unwrap().minor, minor);
         }
         assert_eq!(Release::newest().minor, NEWEST_MINOR);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kubeadm_lab::{Error, Result, progress};
-use kubeadm_release::{EXACT_MINORS, NEWEST_MINOR};
+use kubeadm_release::{NEWEST_MINOR, SERVED_MINORS};
 use quote::ToTokens as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprArray, ExprCall, ItemConst, Lit};
@@ -59,7 +59,7 @@ pub(super) fn section() -> Result<String> {
          | | {} minors | the newest alone | difference |\n|---|---|---|---|\n\
          | size | {every_kib:.1} KiB | {newest_kib:.1} KiB | {more:.1} KiB, goal {GOAL_KIB:.0}{verdict} |\n\
          | start | {:.3} ({:.3}) ms | {:.3} ({:.3}) ms | {:+.3} ({:+.3}) ms |\n",
-        EXACT_MINORS.len(),
+        SERVED_MINORS.len(),
         every_start.1,
         every_start.0,
         newest_start.1,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kubeadm_release::facts::component_config;
-use kubeadm_release::{EXACT_MINORS, Release, Version};
+use kubeadm_release::{Release, SERVED_MINORS, Version};
 use kubeadm_yaml::{get_str, parse_documents, parse_value, remove, set, to_string};
 use serde_json::Value;
 
@@ -111,7 +111,7 @@ fn release(minor: u32) -> Release {
 
 #[test]
 fn kubelet_configurations_are_those_recorded() {
-    for &minor in EXACT_MINORS {
+    for &minor in SERVED_MINORS {
         let release = release(minor);
         let mut checked = 0;
         for run in runs(minor) {
@@ -156,7 +156,7 @@ fn kubelet_configurations_are_those_recorded() {
 
 #[test]
 fn kube_proxy_configurations_are_those_recorded() {
-    for &minor in EXACT_MINORS {
+    for &minor in SERVED_MINORS {
         let release = release(minor);
         let mut checked = 0;
         for run in runs(minor) {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use kubeadm_release::{EXACT_MINORS, Version};
+use kubeadm_release::{SERVED_MINORS, Version};
 
 /// A recorded run.
 pub(crate) struct Case {
@@ -62,6 +62,6 @@ pub(crate) fn releases() -> Vec<(String, Version)> {
         let text = fs::read_to_string(root.join(format!("kubeadm-{minor}/version")));
         text.unwrap_or_else(|error| panic!("kubeadm-{minor}: {error}")).trim().parse().unwrap()
     };
-    let minors = EXACT_MINORS.iter().map(|minor| format!("1.{minor}"));
+    let minors = SERVED_MINORS.iter().map(|minor| format!("1.{minor}"));
     minors.map(|minor| (minor.clone(), version(&minor))).collect()
 }

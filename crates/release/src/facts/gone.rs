@@ -8,7 +8,7 @@ mod gates;
 mod locked;
 mod values;
 
-pub use self::environment::{Unfit, environment, environment_flags};
+pub use self::environment::{Unfit, environment};
 use self::flags::FLAGS;
 use self::gates::GATES;
 use self::locked::LOCKED;
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn default_flags_are_known() {
-        for &minor in crate::EXACT_MINORS {
+        for &minor in crate::SERVED_MINORS {
             let release = Release::of(&v(minor)).unwrap();
             let pods = &release.control_plane;
             for (component, flags) in [

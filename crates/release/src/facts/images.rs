@@ -211,7 +211,7 @@ mod tests {
         assert_eq!([2, 3, 4, 5, 6, 7].map(Images::first_with_etcd), first);
         assert_eq!(Images::first_with_etcd(8), None);
         // Patches of a minor may bring another etcd: not another minor of it.
-        for &minor in crate::EXACT_MINORS {
+        for &minor in crate::SERVED_MINORS {
             let tag: Version = Images::at(minor).etcd.parse().unwrap();
             assert!(Images::first_with_etcd(tag.minor).is_some_and(|first| first <= minor), "{minor}");
             assert!(Images::first_with_etcd(tag.minor + 1).is_none_or(|first| first > minor), "{minor}");

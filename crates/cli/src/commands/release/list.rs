@@ -1,6 +1,6 @@
 //! `kubeadm release list`.
 
-use kubeadm_release::{EXACT_MINORS, MINORS, Release, Version, skew};
+use kubeadm_release::{MINORS, Release, SERVED_MINORS, Version, skew};
 use serde::Serialize;
 
 use crate::columns::aligned;
@@ -33,7 +33,7 @@ struct Row {
 /// `release list`: oldest first.
 pub(crate) fn list(call: &Call<'_>) -> Result<(), CommandError> {
     let format = Format::of(&call.flags)?;
-    let rows: Result<Vec<Row>, CommandError> = EXACT_MINORS.iter().map(|minor| row(*minor)).collect();
+    let rows: Result<Vec<Row>, CommandError> = SERVED_MINORS.iter().map(|minor| row(*minor)).collect();
     let releases = Releases { kind: "Releases", api_version: API_VERSION, releases: rows? };
     format.print(&[releases], |lists| lists.iter().map(text).collect())
 }
@@ -72,7 +72,7 @@ fn text(list: &Releases) -> String {
 
 /// The same as a table of docs/releases.md.
 pub(super) fn markdown() -> String {
-    let rows: Vec<Row> = EXACT_MINORS.iter().filter_map(|minor| row(*minor).ok()).collect();
+    let rows: Vec<Row> = SERVED_MINORS.iter().filter_map(|minor| row(*minor).ok()).collect();
     let line = |cells: [&str; 7]| format!("| {} |\n", cells.join(" | "));
     let head = HEAD.map(str::to_lowercase);
     let head = line(head.each_ref().map(String::as_str)) + "|---|---|---|---|---|---|---|\n";

@@ -1,6 +1,6 @@
 //! docs/releases.md: every minor in a table, and what each changed, from the same tables as everything else.
 
-use kubeadm_release::{EXACT_MINORS, Release, Version, listing};
+use kubeadm_release::{Release, SERVED_MINORS, Version, listing};
 
 use super::diff::change;
 use super::list;
@@ -23,7 +23,7 @@ A line with `~` is a fact that changed, with `-` one that went, with `+` one tha
 pub fn page() -> String {
     let mut text = INTRODUCTION.to_owned();
     text += &list::markdown();
-    for pair in EXACT_MINORS.windows(2) {
+    for pair in SERVED_MINORS.windows(2) {
         let [before, after] = pair else { continue };
         text += &format!("\n## v1.{after}\n");
         if after - before > 1 {

@@ -48,12 +48,6 @@ pub fn environment(release: &Release) -> Vec<Unfit> {
     Span::at(ENVIRONMENT, release.minor)
 }
 
-/// The flags of the environment file that an upgrade to a release takes out whole, on any node.
-pub fn environment_flags(release: &Release) -> Vec<&'static str> {
-    let anywhere = |unfit: &Unfit| unfit.gate.is_none() && !unfit.for_dockershim;
-    environment(release).iter().filter(|unfit| anywhere(unfit)).map(|unfit| unfit.flag).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,12 +62,15 @@ mod tests {
 
     #[test]
     fn flags_of_the_environment_go_with_their_minor() {
+        let anywhere = |minor| -> Vec<&str> {
+            let all = environment(&of(minor)).into_iter();
+            all.filter(|unfit| unfit.gate.is_none() && !unfit.for_dockershim)
+                .map(|unfit| unfit.flag)
+                .collect()
+        };
         assert_eq!(environment(&of(21)), []);
-        assert_eq!(environment_flags(&of(24)), ["dynamic-config-dir"]);
-        assert_eq!(
-            environment_flags(&of(37)),
-            ["container-runtime", "dynamic-config-dir", "pod-infra-container-image"]
-        );
+        assert_eq!(anywhere(24), ["dynamic-config-dir"]);
+        assert_eq!(anywhere(37), ["container-runtime", "dynamic-config-dir", "pod-infra-container-image"]);
         let docker = |minor| environment(&of(minor)).iter().filter(|unfit| unfit.for_dockershim).count();
         assert_eq!([docker(23), docker(24)], [0, 3]);
     }
