@@ -108,15 +108,11 @@ pub fn for_version(
     version: &Version,
 ) -> Result<Loaded<InitConfig>, ConfigError> {
     let release = Release::of(version)?;
-    let InitConfig { init, cluster } = &mut loaded.config;
+    let cluster = &mut loaded.config.cluster;
     cluster.kubernetes_version = version.to_string();
     // A default that was stored, not a wish: what is new since lies only in the repository of today.
     if Images::was_default(&cluster.image_repository) {
         cluster.image_repository = release.images.default_repository.to_owned();
-    }
-    let socket = &mut init.node_registration.cri_socket;
-    if release.kubelet.sockets.url && socket.starts_with('/') {
-        *socket = format!("unix://{socket}");
     }
     form::settle(cluster, Some(loaded.release.config_api.written), &release, version)
         .map_err(|form::NoCounterpart { text, .. }| ConfigError::Conversion(Placed { place: None, text }))?;
@@ -206,16 +202,9 @@ mod tests {
                 "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\nkubernetesVersion: v1.21.14\nimageRepository: {repository}\n"
             );
             let texts = StoredTexts { cluster, ..StoredTexts::default() };
-            let mut init = InitConfiguration::default();
-            init.node_registration.cri_socket = "/run/containerd/containerd.sock".into();
-            let loaded = super::load(&texts, init, &mut Vec::new()).unwrap();
-            let socket =
-                |loaded: &Loaded<InitConfig>| loaded.config.init.node_registration.cri_socket.clone();
+            let loaded = super::load(&texts, InitConfiguration::default(), &mut Vec::new()).unwrap();
             let next = for_version(loaded, &"1.22.17".parse().unwrap()).unwrap();
             assert_eq!(next.config.cluster.image_repository, expected);
-            assert_eq!(socket(&next), "/run/containerd/containerd.sock");
-            let later = for_version(next, &"1.24.17".parse().unwrap()).unwrap();
-            assert_eq!(socket(&later), "unix:///run/containerd/containerd.sock");
         }
     }
 

@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use kubeadm_config::address::{parse_endpoint, parse_ip, parse_port};
+use kubeadm_config::defaults::BIND_PORT;
 use kubeadm_config::error::ConfigError;
 use kubeadm_config::stored as stored_config;
 use kubeadm_config::types::{ApiEndpoint, ImagePullPolicy, InitConfiguration, NodeRegistration, Timeouts};
@@ -153,6 +154,8 @@ impl UpgradeSpec {
         if let Some(target) = &self.target {
             loaded = stored_config::for_version(loaded, target)?;
         }
+        let socket = &mut loaded.config.init.node_registration.cri_socket;
+        *socket = loaded.release.kubelet.sockets.written(socket);
         let mut node = InitSpec::of_cluster(loaded, self.settings(), &mut notices);
         if self.control_plane {
             node = external_ca::noted(node, view.files)?;
@@ -218,7 +221,7 @@ fn endpoint(files: &dyn Files) -> Result<ApiEndpoint, UpgradeError> {
         return Ok(ApiEndpoint { advertise_address: host.to_owned(), bind_port: bind_port.into() });
     }
     let address: Option<IpAddr> = argument(&pod, "advertise-address").and_then(parse_ip);
-    let port = argument(&pod, "secure-port").and_then(parse_port).unwrap_or(6443);
+    let port = argument(&pod, "secure-port").and_then(parse_port).unwrap_or(BIND_PORT);
     let address = address.ok_or_else(unknown)?;
     Ok(ApiEndpoint { advertise_address: address.to_string(), bind_port: port.into() })
 }

@@ -94,6 +94,14 @@ pub struct RuntimeSockets {
     pub url: bool,
 }
 
+impl RuntimeSockets {
+    /// A socket as the release writes it, where it is told as a path.
+    pub fn written(&self, socket: &str) -> String {
+        let scheme = if self.url && socket.starts_with('/') { "unix://" } else { "" };
+        format!("{scheme}{socket}")
+    }
+}
+
 /// Facts of the kubelet.
 #[derive(Debug, Clone, Facts)]
 pub struct Kubelet {

@@ -39,7 +39,7 @@ fn configuration(
     session: &Session,
     notices: &mut Vec<Notice>,
 ) -> Result<UpgradeConfiguration, CommandError> {
-    let path = if flags.given("config") { flags.text("config") } else { String::new() };
+    let path = flags.text("config");
     if path.is_empty() {
         return Ok(load::upgrade_defaults());
     }

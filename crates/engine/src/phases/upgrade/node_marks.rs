@@ -39,7 +39,7 @@ impl Changed {
             let mut taints = node["spec"]["taints"].as_array().into_iter().flatten();
             taints.any(|found| *found == taint(key))
         };
-        let kept_off = before.taints.iter().any(|key| tainted(key));
+        let kept_off = before.taints.iter().any(&tainted);
         let owned = |keys: Vec<&&str>| keys.into_iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
         let missing = owned(self.labels.iter().filter(|key| !has_label(key)).collect());
         NodeMarks {

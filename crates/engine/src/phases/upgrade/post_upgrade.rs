@@ -7,7 +7,7 @@
 use futures::future::BoxFuture;
 use kubeadm_release::Release;
 use kubeadm_release::facts::gone::{self, Unfit};
-use kubeadm_release::facts::kubelet::is_dockershim;
+use kubeadm_release::facts::kubelet::{RuntimeSockets, is_dockershim};
 
 use super::control_plane::backup_folder;
 use crate::phases::PhaseError;
@@ -48,7 +48,7 @@ pub fn plan<'a>(spec: &'a UpgradeSpec, view: View<'a>) -> BoxFuture<'a, Result<V
 /// What kubelets of a release start with.
 struct Fit {
     unfit: Vec<Unfit>,
-    url: bool,
+    sockets: RuntimeSockets,
 }
 
 impl Fit {
@@ -58,7 +58,7 @@ impl Fit {
         let docker = is_dockershim(socket);
         let mut unfit = gone::environment(release);
         unfit.retain(|unfit| !(unfit.for_dockershim && docker));
-        Self { unfit, url: release.kubelet.sockets.url }
+        Self { unfit, sockets: release.kubelet.sockets }
     }
 
     /// The text of the environment file with only what fits, and what was changed. Flags stand as `--name=value`.
@@ -86,9 +86,10 @@ impl Fit {
         else {
             return Some(word.to_owned());
         };
-        if self.url && flag == "container-runtime-endpoint" && value.starts_with('/') {
-            changes.push(format!("--{flag} is unix://{value}"));
-            return Some(format!("--{flag}=unix://{value}"));
+        let written = self.sockets.written(value);
+        if flag == "container-runtime-endpoint" && written != value {
+            changes.push(format!("--{flag} is {written}"));
+            return Some(format!("--{flag}={written}"));
         }
         match self.unfit.iter().find(|unfit| unfit.flag == flag) {
             None => Some(word.to_owned()),
