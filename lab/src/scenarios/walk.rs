@@ -122,7 +122,9 @@ fn past_master(context: &Context<'_>) -> Result<()> {
         progress::detail(format!("took {:.1} s", output.took.as_secs_f64()));
         match HOPS.get(at + 1) {
             Some((next, _)) => {
-                let told = format!("the cluster was upgraded to {version}; before {next}, ");
+                let told = format!(
+                    "the cluster was upgraded to {version}, and {next} has to wait: the kubelets of nodes ["
+                );
                 let stopped = output.code == 1 && output.stderr.contains(&told);
                 check("where the walk stops for kubelets", stopped, told, output.tail(20))?;
             }

@@ -134,17 +134,15 @@ pub enum WalkError {
     },
     /// Kubelets have to follow before the next hop.
     #[error(
-        "the cluster was upgraded to {version}; before {next}, {objection}: upgrade the kubelets of nodes [{}] to v{} \
-         (`kubeadm upgrade node` and the new kubelet on each), or pass --force", nodes.join(" "), version.major_minor()
+        "the cluster was upgraded to {version}, and {next} has to wait: the kubelets of nodes [{}] are too old for it; \
+         upgrade them to v{} (`kubeadm upgrade node` and the new kubelet on each), or pass --force", nodes.join(" "), version.major_minor()
     )]
     Kubelets {
         /// The version of the hop.
         version: Version,
         /// That of the next one.
         next: Box<Version>,
-        /// What is against it.
-        objection: String,
-        /// The nodes whose kubelets are older than the cluster.
+        /// The nodes.
         nodes: Vec<String>,
     },
     /// Other control-plane nodes have to follow before the next hop.
@@ -343,15 +341,12 @@ fn may_go_on(
     if !nodes.is_empty() {
         return Err(WalkError::Others { version, nodes });
     }
-    let found = policy::judge(next, state, &spec.kubeadm_version, spec.policy);
-    match found.old_kubelets.filter(|_| !spec.policy.force) {
-        None => Ok(()),
-        Some(objection) => {
-            let older = |text: &str| text.parse().is_ok_and(|v| skew::upgrade_step(&v, hop) > 0);
-            let nodes = state.kubelets.iter().filter(|(text, _)| older(text));
-            let nodes = nodes.flat_map(|(_, nodes)| nodes).cloned().collect();
-            Err(WalkError::Kubelets { version, next: Box::new(next.clone()), objection, nodes })
-        }
+    let too_old = |text: &str| text.parse().is_ok_and(|v| skew::kubelet_left_behind(&v, next));
+    let kubelets = state.kubelets.iter().filter(|(text, _)| !spec.policy.force && too_old(text));
+    let nodes: Vec<String> = kubelets.flat_map(|(_, nodes)| nodes).cloned().collect();
+    match nodes.is_empty() {
+        true => Ok(()),
+        false => Err(WalkError::Kubelets { version, next: Box::new(next.clone()), nodes }),
     }
 }
 

@@ -231,3 +231,26 @@ fn the_question_is_asked_once() {
     walk_as(&spec, &host, &[SECOND], THIRD).1.unwrap();
     assert_eq!(questions() - before, 1);
 }
+
+#[test]
+fn a_walk_goes_as_far_as_kubelets_allow() {
+    let host = first();
+    let kubelet = |version: &str| {
+        let mut node = host.cluster.object(NODES, "", "cp1").unwrap();
+        node["status"]["nodeInfo"]["kubeletVersion"] = json!(version);
+        host.cluster.place(NODES, node);
+    };
+    kubelet(FIRST);
+    let (_, outcome) = walk(&host, &[SECOND], THIRD);
+    let Err(error) = outcome else { panic!("it did not stop") };
+    assert_eq!(
+        error.to_string(),
+        "the cluster was upgraded to v1.12.10, and v1.13.12 has to wait: the kubelets of nodes [cp1] are too old for it; \
+         upgrade them to v1.12 (`kubeadm upgrade node` and the new kubelet on each), or pass --force"
+    );
+    assert!(manifests(&host)["kube-apiserver"].contains(SECOND));
+    kubelet(SECOND);
+    let (walked, outcome) = walk(&host, &[SECOND], THIRD);
+    outcome.unwrap();
+    assert_eq!(walked.hops, [v(THIRD)]);
+}
