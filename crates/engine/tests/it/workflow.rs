@@ -736,6 +736,27 @@ fn a_registry_that_stumbles_is_asked_again() {
 }
 
 #[test]
+fn a_runtime_that_answers_late_is_asked_again_for_images() {
+    let spec = wish::init(NEW, "");
+    let pull = |call, times| {
+        let host = host(NEW);
+        host.runtimes.runtime.set(|runtime| runtime.late = vec![call; times]);
+        let start = host.machine.elapsed();
+        let outcome = init(&host, &spec).map_err(|error| error.to_string());
+        (outcome, (host.machine.elapsed() - start).as_secs(), host.output.warned().join("\n"))
+    };
+    for (call, limit) in [("ImageStatus", 20..25), ("PullImage", 10..25)] {
+        let (outcome, _, warned) = pull(call, 4);
+        outcome.unwrap();
+        assert!(!warned.contains("image"), "{call}: {warned}");
+        let (outcome, took, _) = pull(call, 1000);
+        let error = outcome.unwrap_err();
+        assert!(error.contains(&format!("listens, but did not answer {call} within")), "{error}");
+        assert!(limit.contains(&took), "{call}: {took} s");
+    }
+}
+
+#[test]
 fn failed_checks_change_nothing() {
     let (host, spec) = (host(NEW), wish::init(NEW, ""));
     host.machine.set(|machine| machine.cpus = 1);
