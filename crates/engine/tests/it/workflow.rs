@@ -524,7 +524,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_kubelet_that_does_not_run_is_the_finding() {
-    let failing = ServiceState::Failing { detail: "exit-code, status 1, restarted 3 times".into() };
+    let failing = ServiceState::Failing { detail: "exit-code, status 1".into(), ended: 1 };
     for (state, words, advice) in [
         (ServiceState::Stopped, "is stopped", "systemctl status kubelet"),
         (ServiceState::Masked, "is masked", "systemctl unmask kubelet"),
