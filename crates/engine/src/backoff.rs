@@ -61,7 +61,7 @@ impl<'a> Backoff<'a> {
     }
 
     /// Time since the first try that was refused, for whoever calls this after each that is: a server that has just come up
-    /// refuses everything until it knows the cluster's rights, however long it was waited for before.
+    /// refuses everything until it knows the cluster's tokens and rights, however long it was waited for before.
     pub(crate) fn refused(&mut self) -> Duration {
         let now = self.clock.elapsed();
         now - *self.refused.get_or_insert(now)
