@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::ports::Clock;
+use crate::ports::{Clock, RuntimeError};
 
 /// Asks until an answer is good, or another try would not help (`again`), or the limit is over.
 pub(crate) async fn retry<T, E: Display, F: Future<Output = Result<T, E>>>(
@@ -23,6 +23,17 @@ pub(crate) async fn retry<T, E: Display, F: Future<Output = Result<T, E>>>(
         tries.pause().await;
     }
 }
+
+/// Asks the container runtime, and again for a while if it is only slow.
+pub(crate) async fn of_runtime<T, F: Future<Output = Result<T, RuntimeError>>>(
+    clock: &dyn Clock,
+    ask: impl Fn() -> F,
+) -> Result<T, RuntimeError> {
+    retry(clock, RUNTIME_PATIENCE, ask, RuntimeError::is_late).await
+}
+
+/// How long a container runtime that listens is given to answer a question that everything else depends on.
+const RUNTIME_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The tries at one thing: how long they have taken so far, and the pause before the next.
 pub(crate) struct Backoff<'a> {
@@ -50,7 +61,7 @@ impl<'a> Backoff<'a> {
     }
 
     /// Time since the first try that was refused, for whoever calls this after each that is: a server that has just come up
-    /// refuses everything until it knows the cluster's rights, however long it was waited for before.
+    /// refuses everything until it knows the cluster's tokens and rights, however long it was waited for before.
     pub(crate) fn refused(&mut self) -> Duration {
         let now = self.clock.elapsed();
         now - *self.refused.get_or_insert(now)

@@ -3,9 +3,10 @@
 //!
 //! Upstream tells the user to run crictl and journalctl. Here the same places are read for them. A finding is only
 //! made of what time will not cure: a container that ends twice within seconds of its start, an image that is not
-//! there, a service that is stopped.
+//! there, a service that is stopped. What failed once may have come too early, as a kubelet whose runtime was slow to
+//! start: it takes a second failure, or a log that names the cause.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const SHORT_LIFE: Duration = Duration::from_secs(6);
 const MANY_ENDS: u32 = 4;
 /// What a kubelet needs to read its files before its state says anything.
 const KUBELET_GRACE: Duration = Duration::from_secs(2);
-/// How long a sandbox or image problem in the journal must be old before it counts: the first try may just be early.
+/// How long a component may be without a container before the journal is asked for the reason.
 const SANDBOX_GRACE: Duration = Duration::from_secs(5);
 
 /// One cause: what, its state, the last words of its log, and what to do.
@@ -100,11 +101,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "run `swapoff -a`, or set `failSwapOn: false` in the KubeletConfiguration",
     ),
     (
-        "Failed to create pod sandbox",
-        "cannot create pod sandboxes",
-        "read the container runtime's log (`journalctl -u containerd`, or `-u docker`); often its pause image or cgroup driver is wrong",
-    ),
-    (
         "failed to load kubelet config file",
         "cannot read its configuration",
         "correct the KubeletConfiguration and run kubeadm again",
@@ -116,59 +112,6 @@ fn known(log: &[String]) -> Option<(&'static str, &'static str, &String)> {
         let line = log.iter().rev().find(|l| l.contains(words))?;
         Some((*meaning, *advice, line))
     })
-}
-
-/// What is wrong with the kubelet itself, `since` its start.
-pub async fn kubelet(view: View<'_>, since: Duration) -> Vec<Finding> {
-    let subject = || "kubelet".to_owned();
-    let state = view.services.state("kubelet").await;
-    if since < KUBELET_GRACE {
-        return Vec::new();
-    }
-    let (state, advice) = match state {
-        ServiceState::Running | ServiceState::Unknown => return Vec::new(),
-        ServiceState::Missing => {
-            ("is not installed as a service", "install the kubelet package and run kubeadm again")
-        }
-        ServiceState::Masked => {
-            ("is masked and cannot start", "run `systemctl unmask kubelet` and run kubeadm again")
-        }
-        ServiceState::Stopped => {
-            ("is stopped", "find out what stops it (`systemctl status kubelet`) and run kubeadm again")
-        }
-        ServiceState::Failing { detail } => {
-            let journal = view.services.journal("kubelet", JOURNAL_LINES).await;
-            let log = telling(&journal);
-            let (meaning, advice) = known(&log)
-                .map_or(("keeps failing", "correct what its log says and run kubeadm again"), |(m, a, _)| {
-                    (m, a)
-                });
-            return vec![Finding {
-                subject: subject(),
-                state: format!("{meaning} ({detail})"),
-                log,
-                advice: advice.into(),
-            }];
-        }
-    };
-    vec![Finding { subject: subject(), state: state.into(), log: Vec::new(), advice: advice.into() }]
-}
-
-/// Why a kubelet got no certificate: what its own log says, where it is not the kubelet that fails.
-pub async fn bootstrap(view: View<'_>, since: Duration) -> Vec<Finding> {
-    let findings = kubelet(view, since).await;
-    if !findings.is_empty() {
-        return findings;
-    }
-    let log = telling(&view.services.journal("kubelet", JOURNAL_LINES).await);
-    let advice = "look at the requests with `kubectl get csr` on a control-plane node: one that is Pending is approved \
-                  with `kubectl certificate approve NAME`; without any, the token may have expired";
-    vec![Finding {
-        subject: "kubelet".into(),
-        state: "runs and has no client certificate".into(),
-        log,
-        advice: advice.into(),
-    }]
 }
 
 /// The lines of a journal that tell most: errors and fatal ones, else the last.
@@ -195,11 +138,15 @@ pub struct Look {
     pub progress: String,
 }
 
-/// Remembers, between looks, how often containers ended quickly.
+/// Remembers, between looks, what failed how often.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// By component and container.
+    /// How containers ended, by component and container.
     ended: BTreeMap<String, BTreeMap<String, End>>,
+    /// When the kubelet ended.
+    kubelets: BTreeSet<u64>,
+    /// What the kubelet said of each attempt in vain at a pod's sandbox, by component.
+    sandboxes: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// How a container ended.
@@ -231,6 +178,53 @@ impl End {
 }
 
 impl Watch {
+    /// What is wrong with the kubelet itself, `since` its start.
+    pub async fn kubelet(&mut self, view: View<'_>, since: Duration, final_look: bool) -> Vec<Finding> {
+        let state = view.services.state("kubelet").await;
+        if since < KUBELET_GRACE {
+            return Vec::new();
+        }
+        let (state, advice) = match state {
+            ServiceState::Running | ServiceState::Unknown => return Vec::new(),
+            ServiceState::Missing => {
+                ("is not installed as a service", "install the kubelet package and run kubeadm again")
+            }
+            ServiceState::Masked => {
+                ("is masked and cannot start", "run `systemctl unmask kubelet` and run kubeadm again")
+            }
+            ServiceState::Stopped => {
+                ("is stopped", "find out what stops it (`systemctl status kubelet`) and run kubeadm again")
+            }
+            ServiceState::Failing { detail, ended } => {
+                self.kubelets.insert(ended);
+                let enough = self.kubelets.len() >= 2 || final_look;
+                return Vec::from_iter(ended_kubelet(view, &detail, enough).await);
+            }
+            ServiceState::Failed { detail } => {
+                return Vec::from_iter(ended_kubelet(view, &detail, true).await);
+            }
+        };
+        let (subject, log) = ("kubelet".to_owned(), Vec::new());
+        vec![Finding { subject, state: state.into(), log, advice: advice.into() }]
+    }
+
+    /// Why a kubelet got no certificate: what its own log says, where it is not the kubelet that fails.
+    pub async fn bootstrap(&mut self, view: View<'_>, since: Duration) -> Vec<Finding> {
+        let findings = self.kubelet(view, since, true).await;
+        if !findings.is_empty() {
+            return findings;
+        }
+        let log = telling(&view.services.journal("kubelet", JOURNAL_LINES).await);
+        let advice = "look at the requests with `kubectl get csr` on a control-plane node: one that is Pending is \
+                      approved with `kubectl certificate approve NAME`; without any, the token may have expired";
+        vec![Finding {
+            subject: "kubelet".into(),
+            state: "runs and has no client certificate".into(),
+            log,
+            advice: advice.into(),
+        }]
+    }
+
     /// Looks at containers, images and the kubelet. `pending` are the components that do not answer yet.
     pub async fn look(
         &mut self,
@@ -240,7 +234,8 @@ impl Watch {
         since: Duration,
         final_look: bool,
     ) -> Look {
-        let mut look = Look { findings: kubelet(view, since).await, progress: String::new() };
+        let findings = self.kubelet(view, since, final_look).await;
+        let mut look = Look { findings, progress: String::new() };
         let containers = match view.runtime.containers().await {
             Ok(containers) => containers,
             Err(error) => {
@@ -271,7 +266,7 @@ impl Watch {
                 continue;
             }
             let finding = if mine.is_empty() {
-                absent(view, component, image, since, final_look).await
+                self.absent(view, component, image, since, final_look).await
             } else {
                 self.crashed(view, component, &mine, &all, final_look).await
             };
@@ -329,60 +324,83 @@ impl Watch {
             advice: advice.into(),
         })
     }
+
+    /// A component without any container: its image is not there, or the runtime cannot make its sandbox.
+    async fn absent(
+        &mut self,
+        view: View<'_>,
+        component: &str,
+        image: &str,
+        since: Duration,
+        final_look: bool,
+    ) -> Option<Finding> {
+        if since < SANDBOX_GRACE && !final_look {
+            return None;
+        }
+        let journal = view.services.journal("kubelet", JOURNAL_LINES).await;
+        let pulling = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
+        let lines: Vec<String> = journal
+            .iter()
+            .filter(|l| l.contains(component) && pulling.iter().any(|w| l.contains(w)))
+            .cloned()
+            .collect();
+        let present = view.runtime.image_present(image).await;
+        if matches!(present, Ok(false)) && !lines.is_empty() {
+            return Some(Finding {
+                subject: component.into(),
+                state: format!("has no container: its image {image} is not there and cannot be pulled"),
+                log: lines.into_iter().rev().take(1).collect(),
+                advice:
+                    "correct the image (imageRepository, imageTag, patches) or load it, then run kubeadm again"
+                        .into(),
+            });
+        }
+        let attempts = self.sandboxes.entry(component.to_owned()).or_default();
+        attempts.extend(journal.iter().filter(|l| l.contains(component) && sums_up_sandbox(l)).cloned());
+        let log: Vec<String> = attempts.iter().rev().take(2).cloned().collect();
+        let cause = known(&log);
+        if cause.is_some() || attempts.len() >= 2 || (final_look && !log.is_empty()) {
+            let (meaning, advice) =
+                cause.map_or(("cannot be given a sandbox", SANDBOX_ADVICE), |(m, a, _)| (m, a));
+            return Some(Finding {
+                subject: if meaning.starts_with("and ") { "kubelet".into() } else { component.into() },
+                state: meaning.into(),
+                log,
+                advice: advice.into(),
+            });
+        }
+        final_look.then(|| Finding {
+            subject: component.into(),
+            state: "has no container; the kubelet has not started it".into(),
+            log: telling(&journal),
+            advice: "read the kubelet's log (`journalctl -xeu kubelet`)".into(),
+        })
+    }
 }
 
-/// A component without any container: its image is not there, or the runtime cannot make its sandbox.
-async fn absent(
-    view: View<'_>,
-    component: &str,
-    image: &str,
-    since: Duration,
-    final_look: bool,
-) -> Option<Finding> {
-    if since < SANDBOX_GRACE && !final_look {
+/// A kubelet that ended. Where that is not `enough` for a verdict, its log has to name the cause.
+async fn ended_kubelet(view: View<'_>, detail: &str, enough: bool) -> Option<Finding> {
+    let log = telling(&view.services.journal("kubelet", JOURNAL_LINES).await);
+    let cause = known(&log);
+    if cause.is_none() && !enough {
         return None;
     }
-    let journal = view.services.journal("kubelet", JOURNAL_LINES).await;
-    let pulling = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
-    let lines: Vec<String> = journal
-        .iter()
-        .filter(|l| l.contains(component) && pulling.iter().any(|w| l.contains(w)))
-        .cloned()
-        .collect();
-    let present = view.runtime.image_present(image).await;
-    if matches!(present, Ok(false)) && !lines.is_empty() {
-        return Some(Finding {
-            subject: component.into(),
-            state: format!("has no container: its image {image} is not there and cannot be pulled"),
-            log: lines.into_iter().rev().take(1).collect(),
-            advice:
-                "correct the image (imageRepository, imageTag, patches) or load it, then run kubeadm again"
-                    .into(),
-        });
-    }
-    let sandbox: Vec<String> = journal
-        .iter()
-        .filter(|l| l.contains(component) && l.contains("sandbox") && l.contains("rror"))
-        .cloned()
-        .collect();
-    if sandbox.len() >= 2 || (final_look && !sandbox.is_empty()) {
-        let log = telling(&sandbox);
-        let (meaning, advice) = known(&log)
-            .map_or(("cannot be given a sandbox", "correct what the log says"), |(m, a, _)| (m, a));
-        return Some(Finding {
-            subject: if meaning.starts_with("and ") { "kubelet".into() } else { component.into() },
-            state: meaning.into(),
-            log: log.into_iter().rev().take(2).collect(),
-            advice: advice.into(),
-        });
-    }
-    final_look.then(|| Finding {
-        subject: component.into(),
-        state: "has no container; the kubelet has not started it".into(),
-        log: telling(&journal),
-        advice: "read the kubelet's log (`journalctl -xeu kubelet`)".into(),
-    })
+    let (meaning, advice) = cause
+        .map_or(("keeps failing", "correct what its log says and run kubeadm again"), |(m, a, _)| (m, a));
+    let (subject, state) = ("kubelet".to_owned(), format!("{meaning} ({detail})"));
+    Some(Finding { subject, state, log, advice: advice.into() })
 }
+
+/// Whether a line of the kubelet is the one that sums up an attempt to make a pod's sandbox, of the several that tell of it
+/// (pkg/kubelet/pod_workers.go: "Error syncing pod"; pkg/kubelet/container/sync_result.go: CreatePodSandbox; 1.11 to
+/// 1.37). A runtime that was only too slow is still at it, and says that the name is taken when it is asked again.
+fn sums_up_sandbox(line: &str) -> bool {
+    let late = ["DeadlineExceeded", "is reserved for"].iter().any(|words| line.contains(words));
+    line.contains("Error syncing pod") && line.contains("CreatePodSandbox") && !late
+}
+
+const SANDBOX_ADVICE: &str = "read the container runtime's log (`journalctl -u containerd`, or `-u docker`); often its pause \
+                              image or cgroup driver is wrong";
 
 fn state_words(containers: &[&Container]) -> String {
     match containers.first() {

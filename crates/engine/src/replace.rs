@@ -207,6 +207,7 @@ impl Tools<'_> {
         let view = self.view;
         let start = view.clock.elapsed();
         let (mut reminders, mut next) = (0, None);
+        let mut watch = diagnose::Watch::default();
         let mut look = start + SERVICE_LOOK;
         loop {
             let containers = view.runtime.containers().await.unwrap_or_default();
@@ -216,7 +217,7 @@ impl Tools<'_> {
             let given_up = reminders == REMINDERS && next.is_some_and(|next| now >= next);
             let mut over = seen || given_up || now - start >= limit;
             if !over && now >= look {
-                over = !diagnose::kubelet(view, now - start).await.is_empty();
+                over = !watch.kubelet(view, now - start, false).await.is_empty();
                 look = now + SERVICE_LOOK;
             }
             if over {

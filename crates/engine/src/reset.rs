@@ -7,10 +7,10 @@ use std::time::Duration;
 use kubeadm_config::stored::{self as stored_config, StoredTexts};
 use kubeadm_config::types::{ClusterConfiguration, InitConfiguration, ResetConfiguration};
 
-use crate::ports::{Access, UnmountFlag, View};
+use crate::ports::{Access, ApiError, UnmountFlag, View};
 use crate::run::Context;
 use crate::spec::Ignored;
-use crate::stored;
+use crate::stored::{self, StoredError};
 
 /// How long the cluster is asked for its configuration: it may be gone, and reset has to work all the same.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ pub struct ResetSpec {
     /// Whether nothing is really done.
     pub dry: bool,
     /// What the cluster said when it was first asked.
-    pub known: OnceLock<Option<Result<ClusterConfiguration, String>>>,
+    pub known: OnceLock<Option<Result<ClusterConfiguration, StoredError>>>,
 }
 
 impl ResetSpec {
@@ -47,7 +47,7 @@ impl ResetSpec {
 
     /// The cluster's configuration, or why it is not known; `None` where there is no kubeconfig to ask with, as on
     /// workers.
-    pub async fn cluster(&self, view: View<'_>) -> Option<&Result<ClusterConfiguration, String>> {
+    pub async fn cluster(&self, view: View<'_>) -> Option<&Result<ClusterConfiguration, StoredError>> {
         if let Some(known) = self.known.get() {
             return known.as_ref();
         }
@@ -55,15 +55,26 @@ impl ResetSpec {
         self.known.get_or_init(|| asked).as_ref()
     }
 
-    async fn ask(&self, view: View<'_>) -> Option<Result<ClusterConfiguration, String>> {
+    /// Whether the cluster is there: its configuration is known, or somebody answers who does not tell it.
+    pub async fn reachable(&self, view: View<'_>) -> bool {
+        match self.cluster(view).await {
+            None => false,
+            Some(Err(StoredError::Get { source, .. })) => {
+                source.is_refusal() || matches!(source, ApiError::Status { .. })
+            }
+            Some(_) => true,
+        }
+    }
+
+    async fn ask(&self, view: View<'_>) -> Option<Result<ClusterConfiguration, StoredError>> {
         if !view.files.exists(self.access.kubeconfig.path()) {
             return None;
         }
         let read = async {
-            let cluster = stored::cluster(view.api, view.clock, PATIENCE).await.map_err(|e| e.to_string())?;
+            let cluster = stored::cluster(view.api, view.clock, PATIENCE).await?;
             let texts = StoredTexts { cluster, ..StoredTexts::default() };
             let loaded = stored_config::load(&texts, InitConfiguration::default(), &mut Vec::new());
-            Ok(loaded.map_err(|e| e.to_string())?.config.cluster)
+            Ok(loaded?.config.cluster)
         };
         Some(read.await)
     }

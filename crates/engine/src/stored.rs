@@ -52,8 +52,22 @@ pub enum StoredError {
     Config(#[from] ConfigError),
 }
 
-/// How long a refusal is not believed: the rights of a young cluster's tokens appear one after the other.
-pub(crate) const YOUNG: Duration = Duration::from_secs(10);
+/// How long a refusal is not believed, nor that something is missing: what a young cluster has, and who may read it, appears
+/// one after the other.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// Whether a cluster that may be young is worth asking again, after a try that failed or (`None`) did not find what was
+/// asked for.
+pub(crate) fn again(tries: &mut Backoff<'_>, failure: Option<&ApiError>, limit: Duration) -> bool {
+    let hope = match failure {
+        Some(error) if !error.is_refusal() => error.is_transient() && tries.waited() < limit,
+        _ => tries.refused() < YOUNG.min(limit),
+    };
+    if hope {
+        tracing::debug!(?failure, "trying again");
+    }
+    hope
+}
 
 /// What is said before the configuration is fetched; `phase` is what the lines begin with.
 pub(crate) fn reading(phase: &str) -> [Step; 2] {
@@ -161,15 +175,9 @@ async fn get(
     let mut tries = Backoff::start(clock);
     loop {
         match api.get(CONFIG_MAPS, KUBE_SYSTEM, name).await {
-            Ok(found @ Some(_)) => return Ok(found),
-            Ok(None) if tries.refused() >= YOUNG.min(limit) => return Ok(None),
-            Ok(None) => {}
-            Err(error) if error.is_transient() && tries.waited() < limit => {
-                tracing::debug!(name, %error, "trying again");
-            }
-            Err(ApiError::Forbidden(reason)) if tries.refused() < YOUNG.min(limit) => {
-                tracing::debug!(name, reason, "trying again");
-            }
+            Ok(None) if again(&mut tries, None, limit) => {}
+            Err(error) if again(&mut tries, Some(&error), limit) => {}
+            Ok(found) => return Ok(found),
             Err(source) => return Err(StoredError::Get { name: name.into(), source }),
         }
         tries.pause().await;

@@ -202,8 +202,8 @@ pub async fn bootstrap(
                 None => {
                     output.progress("waiting for the kubelet's certificate to be signed");
                     match late {
-                        true => diagnose::bootstrap(view, waited).await,
-                        false => diagnose::kubelet(view, waited).await,
+                        true => watch.bootstrap(view, waited).await,
+                        false => watch.kubelet(view, waited, false).await,
                     }
                 }
             };
@@ -235,6 +235,7 @@ async fn kubelet(wait: &WaitKubelet, view: View<'_>, output: &dyn Output) -> Res
     output
         .say(&format!("[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to {limit}"));
     let (mut tries, mut next_look) = (polls(view), LOOK);
+    let mut watch = diagnose::Watch::default();
     loop {
         let reason = match get(view, url).await {
             Ok(200) => {
@@ -249,7 +250,7 @@ async fn kubelet(wait: &WaitKubelet, view: View<'_>, output: &dyn Output) -> Res
         let late = waited >= wait.limit;
         if late || waited >= next_look {
             output.progress("waiting for the kubelet to answer");
-            let findings = diagnose::kubelet(view, waited).await;
+            let findings = watch.kubelet(view, waited, late).await;
             if late || !findings.is_empty() {
                 let took = go_millis(waited);
                 output.progress("");

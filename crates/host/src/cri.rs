@@ -58,6 +58,10 @@ impl CriClient {
         RuntimeError::Unreachable { socket: self.socket.clone(), reason: reason.into() }
     }
 
+    fn late(&self, call: &'static str, limit: Duration) -> RuntimeError {
+        RuntimeError::Late { socket: self.socket.clone(), call, limit }
+    }
+
     fn channel(&self) -> Result<Channel, RuntimeError> {
         let path = socket_path(&self.socket).map_err(|e| self.unreachable(e))?;
         // The name in the address means nothing on a unix socket, but there has to be one.
@@ -114,9 +118,7 @@ impl CriClient {
             Ok(answer) => {
                 answer.map(tonic::Response::into_inner).map_err(|status| self.failed(call, &status))
             }
-            Err(_) => {
-                Err(self.unreachable(format!("{call} was not answered within {} seconds", limit.as_secs())))
-            }
+            Err(_) => Err(self.late(call, limit)),
         }
     }
 
@@ -141,7 +143,7 @@ impl CriClient {
             Ok(Ok(response)) => Ok(response.into_inner().status),
             Ok(Err(status)) if status.code() == Code::NotFound => Ok(None),
             Ok(Err(status)) => Err(self.failed("ContainerStatus", &status)),
-            Err(_) => Err(self.unreachable("ContainerStatus was not answered")),
+            Err(_) => Err(self.late("ContainerStatus", LIST_LIMIT)),
         }
     }
 

@@ -130,7 +130,8 @@ impl Services for HostServices {
     async fn state(&self, service: &str) -> ServiceState {
         let state = match self.init_system() {
             Ok(InitSystem::Systemd) => {
-                let properties = "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts";
+                let properties = "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,\
+                                  ExecMainExitTimestampMonotonic,NRestarts";
                 self.ask("systemctl", &["show", &unit(service), properties])
                     .await
                     .map(|o| systemd_state(&o.stdout))
@@ -203,14 +204,21 @@ fn systemd_state(properties: &str) -> ServiceState {
         Some("masked") => return ServiceState::Masked,
         _ => {}
     }
-    let failing = || {
+    let detail = || {
         let mut detail = vec![property("Result").unwrap_or("failed").to_owned()];
         detail.extend(property("ExecMainStatus").map(|status| format!("status {status}")));
         detail.extend(property("NRestarts").filter(|n| *n != "0").map(|n| format!("restarted {n} times")));
-        ServiceState::Failing { detail: detail.join(", ") }
+        detail.join(", ")
     };
+    // NRestarts does not tell one end from another: old systemds lack it, and where a service kept failing before it was
+    // stopped and started, it goes on counting.
+    let ended =
+        || property("ExecMainExitTimestampMonotonic").and_then(|t| t.parse().ok()).unwrap_or_default();
     match (property("ActiveState"), property("SubState")) {
-        (Some("failed"), _) | (Some("activating"), Some("auto-restart" | "auto-restart-queued")) => failing(),
+        (Some("failed"), _) => ServiceState::Failed { detail: detail() },
+        (Some("activating"), Some("auto-restart" | "auto-restart-queued")) => {
+            ServiceState::Failing { detail: detail(), ended: ended() }
+        }
         (Some("active" | "activating" | "reloading"), _) => ServiceState::Running,
         (Some("inactive" | "deactivating"), _) => ServiceState::Stopped,
         _ => ServiceState::Unknown,
@@ -221,7 +229,7 @@ fn open_rc_state(said: &str) -> ServiceState {
     if said.contains("does not exist") {
         ServiceState::Missing
     } else if said.contains("crashed") {
-        ServiceState::Failing { detail: "crashed".into() }
+        ServiceState::Failed { detail: "crashed".into() }
     } else if said.contains("stopped") {
         ServiceState::Stopped
     } else if said.contains("start") {
@@ -353,9 +361,13 @@ mod tests {
             ServiceState::Stopped
         );
         let crashing = "LoadState=loaded\nActiveState=activating\nSubState=auto-restart\nResult=exit-code\n\
-                        ExecMainStatus=1\nNRestarts=3\n";
+                        ExecMainStatus=1\nExecMainExitTimestampMonotonic=1700\nNRestarts=3\n";
         let detail = "exit-code, status 1, restarted 3 times".to_owned();
-        assert_eq!(systemd_state(crashing), ServiceState::Failing { detail });
+        assert_eq!(systemd_state(crashing), ServiceState::Failing { detail, ended: 1700 });
+        let given_up =
+            "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainStatus=1\n";
+        let detail = "exit-code, status 1".to_owned();
+        assert_eq!(systemd_state(given_up), ServiceState::Failed { detail });
         assert_eq!(systemd_state(""), ServiceState::Unknown);
     }
 }

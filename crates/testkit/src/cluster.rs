@@ -17,8 +17,8 @@ pub struct MemoryCluster {
     log: Arc<Mutex<Vec<String>>>,
     /// The kubeconfig of administrators who may do nothing before their group is bound.
     unbound: Arc<Mutex<Option<PathBuf>>>,
-    /// What requests for objects of a kind are refused with.
-    refusal: Arc<Mutex<Option<(Resource, ApiError)>>>,
+    /// What requests for objects of a kind are refused with, and how many more of them.
+    refusal: Arc<Mutex<Option<(Resource, ApiError, usize)>>>,
     /// The path of an object that nobody may read.
     hidden: Arc<Mutex<Option<String>>>,
     /// The version that the API server tells.
@@ -85,7 +85,12 @@ impl MemoryCluster {
 
     /// Has every request for objects of a kind refused.
     pub fn refuse(&self, resource: Resource, error: ApiError) {
-        *self.refusal.lock().expect("no test panics with the lock") = Some((resource, error));
+        self.refuse_times(resource, error, usize::MAX);
+    }
+
+    /// Has the next requests for objects of a kind refused.
+    pub fn refuse_times(&self, resource: Resource, error: ApiError, times: usize) {
+        *self.refusal.lock().expect("no test panics with the lock") = Some((resource, error, times));
     }
 
     /// Has every request for one object refused.
@@ -110,9 +115,13 @@ impl MemoryCluster {
     }
 
     fn allowed(&self, resource: Resource) -> Result<(), ApiError> {
-        match &*self.refusal.lock().expect("no test panics with the lock") {
-            Some((refused, error)) if *refused == resource => return Err(error.clone()),
-            _ => {}
+        if let Some((refused, error, times)) =
+            &mut *self.refusal.lock().expect("no test panics with the lock")
+            && *refused == resource
+            && *times > 0
+        {
+            *times -= 1;
+            return Err(error.clone());
         }
         let unbound = self.unbound.lock().expect("no test panics with the lock").clone();
         let bound = self.objects.lock().expect("no test panics with the lock").contains_key(BINDING);

@@ -31,6 +31,8 @@ pub struct RuntimeState {
     pub log: Vec<String>,
     /// How many pulls fail before one succeeds.
     pub failing_pulls: usize,
+    /// The next calls that are not answered in time, such as `Status`.
+    pub late: Vec<&'static str>,
     /// Ids of containers that were stopped and of sandboxes that were removed, in order.
     pub stopped: Vec<String>,
     /// Whether a kubelet makes a container anew that was stopped or removed.
@@ -54,6 +56,7 @@ impl Default for RuntimeState {
             containers: Vec::new(),
             log: Vec::new(),
             failing_pulls: 0,
+            late: Vec::new(),
             stopped: Vec::new(),
             revives: true,
             broken: Vec::new(),
@@ -77,6 +80,18 @@ impl MemoryRuntime {
     /// A runtime at whose socket nobody answers.
     pub fn unreachable() -> RuntimeError {
         RuntimeError::Unreachable { socket: SOCKET.into(), reason: "connection refused".into() }
+    }
+
+    /// What every call begins with that may be late.
+    fn call(&self, call: &'static str) -> Result<(), RuntimeError> {
+        let late = self.set(|state| {
+            let at = state.late.iter().position(|late| *late == call);
+            at.map(|at| state.late.swap_remove(at))
+        });
+        let Some(call) = late else { return Ok(()) };
+        let limit = Duration::from_secs(2);
+        *self.time.lock().expect("no test panics with the lock") += limit;
+        Err(RuntimeError::Late { socket: SOCKET.into(), call, limit })
     }
 
     /// Runs a static pod in place of the one of its name, as a kubelet does. Whether it runs.
@@ -157,18 +172,22 @@ impl Runtime for MemoryRuntime {
         SOCKET
     }
     async fn status(&self) -> Result<RuntimeStatus, RuntimeError> {
+        self.call("Status")?;
         self.set(|state| state.status.clone())
     }
     async fn cgroup_driver(&self) -> Result<CgroupDriver, RuntimeError> {
+        self.call("RuntimeConfig")?;
         self.set(|state| state.cgroup_driver.clone())
     }
     async fn image_present(&self, image: &str) -> Result<bool, RuntimeError> {
+        self.call("ImageStatus")?;
         Ok(self.set(|state| state.images.iter().any(|i| i == image)))
     }
     async fn containers(&self) -> Result<Vec<Container>, RuntimeError> {
         Ok(self.set(|state| state.containers.clone()))
     }
     async fn pod_sandboxes(&self) -> Result<Vec<PodSandbox>, RuntimeError> {
+        self.call("ListPodSandbox")?;
         // Each pod has one sandbox, of its own name.
         let mut pods: Vec<PodSandbox> = Vec::new();
         for Container { pod, namespace, .. } in self.set(|state| state.containers.clone()) {
@@ -190,6 +209,7 @@ impl Runtime for MemoryRuntime {
 #[async_trait]
 impl WriteRuntime for MemoryRuntime {
     async fn pull(&self, image: &str) -> Result<(), RuntimeError> {
+        self.call("PullImage")?;
         self.set(|state| {
             if state.failing_pulls > 0 {
                 state.failing_pulls -= 1;
@@ -216,6 +236,7 @@ impl WriteRuntime for MemoryRuntime {
         Ok(())
     }
     async fn remove_pod_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
+        self.call("StopPodSandbox")?;
         let now = self.now();
         self.set(|state| {
             let newest = state.containers.iter().find(|c| c.pod == id).map(|c| next(c, now));

@@ -81,6 +81,12 @@ impl ApiError {
             | Self::Kubeconfig { .. } => false,
         }
     }
+
+    /// Whether the server refuses whoever is asking. One that has just begun to listen does so until it knows the cluster's
+    /// tokens and rights, so that this is to be believed only after a moment.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::Forbidden(_))
+    }
 }
 
 /// Restricts a list request.

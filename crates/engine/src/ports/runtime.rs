@@ -10,13 +10,28 @@ pub use kubeadm_release::facts::kubelet::{DOCKERSHIM, is_dockershim};
 /// Why a call to the container runtime failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RuntimeError {
-    /// The socket does not answer.
+    /// Nobody listens at the socket, or the connection broke.
     #[error("could not connect to the container runtime at {socket:?}: {reason}")]
     Unreachable {
         /// The CRI socket.
         socket: String,
         /// The system's words.
         reason: String,
+    },
+    /// Somebody listens at the socket and has not answered in time: the runtime may have just started, or its disk may be
+    /// busy.
+    #[error(
+        "the container runtime at {socket:?} listens, but did not answer {call} within {} seconds: it may be starting or \
+         overloaded; see its log, and run kubeadm again",
+        limit.as_secs()
+    )]
+    Late {
+        /// The CRI socket.
+        socket: String,
+        /// The CRI method, or the command of Docker's that does the same.
+        call: &'static str,
+        /// How long the answer was waited for.
+        limit: Duration,
     },
     /// The runtime does not know this call.
     #[error("the container runtime at {socket:?} does not implement {call}")]
@@ -34,6 +49,13 @@ pub enum RuntimeError {
         /// The runtime's words.
         message: String,
     },
+}
+
+impl RuntimeError {
+    /// Whether the runtime was only too slow, so that asking again may help.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::Late { .. })
+    }
 }
 
 /// A condition of the runtime, such as `RuntimeReady`.

@@ -22,9 +22,16 @@ pub enum ServiceState {
     Stopped,
     /// It is starting, or runs.
     Running,
-    /// It ended with an error; the init system may start it again.
+    /// It ended with an error, and the init system is going to start it again.
     Failing {
         /// Such as `exit-code, status 1, restarted 3 times`.
+        detail: String,
+        /// When it ended, in microseconds since boot: another time is another end.
+        ended: u64,
+    },
+    /// It ended with an error, and nothing is going to start it again.
+    Failed {
+        /// Such as `exit-code, status 1`.
         detail: String,
     },
     /// The init system cannot tell.

@@ -1,14 +1,17 @@
 //! Checks of the container runtime.
 
 use super::Outcome;
+use crate::backoff;
 use crate::ports::{CgroupDriver, RuntimeError, View};
 use crate::spec::InitSpec;
 
 /// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeCheck.
 pub(super) async fn cri(view: View<'_>) -> Outcome {
-    let status = match view.runtime.status().await {
+    let status = match backoff::of_runtime(view.clock, || view.runtime.status()).await {
         Ok(status) => status,
-        Err(error @ RuntimeError::Unreachable { .. }) => return Outcome::error(error.to_string()),
+        Err(error @ (RuntimeError::Unreachable { .. } | RuntimeError::Late { .. })) => {
+            return Outcome::error(error.to_string());
+        }
         Err(error) => return Outcome::error(format!("container runtime is not running: {error}")),
     };
     match status.conditions.iter().find(|c| c.kind == "RuntimeReady" && !c.status) {
@@ -23,19 +26,21 @@ pub(super) async fn cri(view: View<'_>) -> Outcome {
 /// cmd/kubeadm/app/preflight/checks.go: ContainerRuntimeVersionCheck, KEP-4033. Patch releases of 1.35 and 1.36 moved
 /// the removal to 1.38 as well, so every release says the same.
 pub(super) async fn runtime_config(view: View<'_>) -> Outcome {
-    match view.runtime.cgroup_driver().await {
+    match backoff::of_runtime(view.clock, || view.runtime.cgroup_driver()).await {
         Ok(_) => Outcome::good(),
         Err(RuntimeError::Unimplemented { .. }) => Outcome::warning(
             "You must update your container runtime to a version that supports the CRI method RuntimeConfig. Falling back to using cgroupDriver from kubelet config will be removed in 1.38. For more information, see https://git.k8s.io/enhancements/keps/sig-node/4033-group-driver-detection-over-cri",
         ),
-        Err(error @ RuntimeError::Unreachable { .. }) => Outcome::error(error.to_string()),
+        Err(error @ (RuntimeError::Unreachable { .. } | RuntimeError::Late { .. })) => {
+            Outcome::error(error.to_string())
+        }
         Err(error) => Outcome::error(format!("could not check if the runtime config is available: {error}")),
     }
 }
 
 /// cmd/kubeadm/app/preflight/checks_linux.go: IsDockerSystemdCheck, 1.14 to 1.21.
 pub(super) async fn docker_cgroup_driver(view: View<'_>) -> Outcome {
-    match view.runtime.cgroup_driver().await {
+    match backoff::of_runtime(view.clock, || view.runtime.cgroup_driver()).await {
         Ok(CgroupDriver::Systemd) => Outcome::good(),
         Ok(CgroupDriver::Cgroupfs) => Outcome::warning(
             "detected \"cgroupfs\" as the Docker cgroup driver. The recommended driver is \"systemd\". Please follow the guide at https://kubernetes.io/docs/setup/cri/",

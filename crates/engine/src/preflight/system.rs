@@ -13,6 +13,7 @@ use kubeadm_release::{Version, skew};
 use regex_lite::Regex;
 
 use super::{Outcome, checks};
+use crate::backoff;
 use crate::kubelet::installed;
 use crate::ports::{DockerEngine, FileKind, View};
 use crate::spec::InitSpec;
@@ -191,7 +192,7 @@ impl Findings {
 
     /// cmd/kubeadm/app/util/system/docker_validator.go, 1.13.
     async fn docker(&mut self, facts: &Docker, view: View<'_>) {
-        let status = match view.runtime.status().await {
+        let status = match backoff::of_runtime(view.clock, || view.runtime.status()).await {
             Ok(status) => status,
             Err(error) => return self.error(format!("failed to get docker info: {error}")),
         };

@@ -1,6 +1,7 @@
 //! Pods of this node: those of the container runtime that go, and static pods that are replaced, restarted or handed over.
 
 use super::{ActionError, Executor};
+use crate::backoff;
 use crate::plan::{HandOver, ReplaceStaticPods, RestartStaticPod};
 use crate::ports::RuntimeError;
 use crate::{hand_over, replace, restart};
@@ -11,7 +12,7 @@ impl Executor<'_> {
     pub(super) async fn remove_pods(&self, only: Option<(&str, &str)>) -> Result<(), RuntimeError> {
         let mut tries = self.patiently();
         for attempt in 1.. {
-            let mut all = self.runtime.pod_sandboxes().await?;
+            let mut all = backoff::of_runtime(&*self.fx.clock, || self.runtime.pod_sandboxes()).await?;
             all.retain(|pod| only.is_none_or(|(ns, name)| pod.namespace == ns && pod.pod.starts_with(name)));
             if all.is_empty() {
                 break;

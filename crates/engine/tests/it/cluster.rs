@@ -186,7 +186,11 @@ impl Waking {
     fn answer(&self) -> Result<Value, ApiError> {
         match self.0.machine.elapsed().as_secs() {
             0..40 => Err(ApiError::Unreachable("connection refused".into())),
-            40..45 => Err(ApiError::Forbidden("User \"kubernetes-admin\" cannot get resource".into())),
+            40..43 => Err(ApiError::Unauthorized {
+                kubeconfig: "admin.conf".into(),
+                message: "Unauthorized".into(),
+            }),
+            43..45 => Err(ApiError::Forbidden("User \"kubernetes-admin\" cannot get resource".into())),
             _ => Ok(json!({ "data": { "ClusterConfiguration": "kind: ClusterConfiguration" } })),
         }
     }

@@ -328,6 +328,22 @@ fn whether_the_name_is_taken_is_asked_until_somebody_knows() {
     assert!(error.contains("cannot get Node \"w1\": connection reset"), "{error}");
     assert!(host.machine.elapsed() - start > Duration::from_secs(60), "given up at once");
 
+    // A server that has just begun to listen refuses everybody, which is believed only after a moment.
+    let unauthorized =
+        ApiError::Unauthorized { kubeconfig: "bootstrap".into(), message: "Unauthorized".into() };
+    for refusal in [unauthorized, ApiError::Forbidden("not yet".into())] {
+        let host = machine(&cluster);
+        cluster.refuse_times(NODES, refusal.clone(), 4);
+        join(&host, TOKEN, &pin).unwrap();
+        let host = machine(&cluster);
+        let start = host.machine.elapsed();
+        cluster.refuse(NODES, refusal.clone());
+        let error = join(&host, TOKEN, &pin).unwrap_err().to_string();
+        assert!(error.contains(&format!("cannot get Node \"w1\": {refusal}")), "{error}");
+        let took = (host.machine.elapsed() - start).as_secs();
+        assert!((10..13).contains(&took), "{took} s");
+    }
+
     // A dead control-plane node of the name is no obstacle, but its labels stay.
     let host = machine(&cluster);
     cluster.refuse(SECRETS, ApiError::Forbidden("not asked".into()));

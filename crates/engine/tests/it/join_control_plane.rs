@@ -318,8 +318,30 @@ fn certificates_that_cannot_be_had_are_told_apart() {
     assert!(!host.files.exists("/etc/kubernetes/pki/ca.key".as_ref()));
     host.files.put("/etc/kubernetes/pki/ca.crt", "another", 0o644);
     assert!(matches!(failed(&host, KEY), DownloadCertsError::OtherAuthority(_)));
+    // A server that has just begun to listen refuses everybody; the Secret of a young cluster comes late, too.
+    let unauthorized =
+        || ApiError::Unauthorized { kubeconfig: "bootstrap".into(), message: "Unauthorized".into() };
+    let forbidden = || ApiError::Forbidden("not yet".into());
+    for refusal in [unauthorized(), forbidden()] {
+        cp1.cluster.refuse_times(SECRETS, refusal, 4);
+        join(&second(&cp1), &pin, KEY).unwrap();
+    }
+    let mut took = Vec::new();
+    let mut late = |expected: fn(&DownloadCertsError) -> bool| {
+        let host = second(&cp1);
+        let start = host.machine.elapsed();
+        let error = failed(&host, KEY);
+        assert!(expected(&error), "{error}");
+        took.push((host.machine.elapsed() - start).as_secs());
+    };
+    cp1.cluster.refuse(SECRETS, unauthorized());
+    late(|error| matches!(error, DownloadCertsError::Secret(ApiError::Unauthorized { .. })));
+    cp1.cluster.refuse(SECRETS, forbidden());
+    late(|error| matches!(error, DownloadCertsError::Gone));
+    cp1.cluster.refuse_times(SECRETS, forbidden(), 0);
     block_on(cp1.cluster.delete(SECRETS, "kube-system", "kubeadm-certs")).unwrap();
-    assert!(matches!(failed(&second(&cp1), KEY), DownloadCertsError::Gone));
+    late(|error| matches!(error, DownloadCertsError::Gone));
+    assert!(took.iter().all(|took| (10..13).contains(took)), "{took:?}");
     // Without a key they have to be here.
     let PhaseError::NotShared(error) = cause(join(&second(&cp1), &pin, "\"\"").unwrap_err()) else {
         panic!("another error")

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their own fixtures")]
 
 mod cluster;
+mod diagnose;
 mod hops;
 mod join;
 mod join_control_plane;

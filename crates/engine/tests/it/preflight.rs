@@ -3,15 +3,18 @@
 mod own;
 mod system;
 
+use std::time::Duration;
+
 use futures::executor::block_on;
 use kubeadm_config::types::Arg;
 use kubeadm_engine::plan::Line;
 use kubeadm_engine::ports::{
-    CgroupDriver, DockerEngine, ListenError, RuntimeCondition, RuntimeError, RuntimeStatus, ServiceState,
+    CgroupDriver, Clock, DockerEngine, ListenError, RuntimeCondition, RuntimeError, RuntimeStatus,
+    ServiceState,
 };
 use kubeadm_engine::preflight::{self, Check, Outcome, Report, checks};
 use kubeadm_engine::spec::{Ignored, InitSpec};
-use kubeadm_testkit::{MemoryHost, MemoryRuntime, Service};
+use kubeadm_testkit::{MemoryHost, MemoryRuntime, RuntimeState, Service};
 
 use crate::wish;
 
@@ -526,6 +529,33 @@ fn the_runtime_must_answer_and_be_ready() {
         &check(&host, &spec, "CRI"),
         "could not connect to the container runtime at \"unix:///run/memory.sock\": connection refused",
     );
+}
+
+#[test]
+fn a_runtime_that_is_late_is_asked_again() {
+    let (host, spec) = (host(NEW), wish::init(NEW, ""));
+    let runtime = &host.runtimes.runtime;
+    for (id, call) in [("CRI", "Status"), ("ContainerRuntimeVersion", "RuntimeConfig")] {
+        runtime.set(|r| r.late = vec![call; 3]);
+        good(&check(&host, &spec, id));
+        assert!(runtime.set(|r| r.late.is_empty()));
+        runtime.set(|r| r.late = vec![call; 1000]);
+        let start = host.machine.elapsed();
+        let error = check(&host, &spec, id).errors.concat();
+        let took = (host.machine.elapsed() - start).as_secs();
+        assert!(error.contains("at \"unix:///run/memory.sock\" listens, but did not answer"), "{error}");
+        assert!((20..25).contains(&took), "{id}: {took} s");
+        // Where nobody listens, nothing is waited for.
+        runtime.set(|r| {
+            r.late.clear();
+            r.status = Err(MemoryRuntime::unreachable());
+            r.cgroup_driver = Err(MemoryRuntime::unreachable());
+        });
+        let start = host.machine.elapsed();
+        assert!(check(&host, &spec, id).errors[0].starts_with("could not connect"));
+        assert!(host.machine.elapsed() - start < Duration::from_secs(1));
+        runtime.set(|r| *r = RuntimeState::default());
+    }
 }
 
 #[test]

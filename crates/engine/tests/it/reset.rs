@@ -10,7 +10,7 @@ use kubeadm_engine::phase::Selection;
 use kubeadm_engine::phases::INIT;
 use kubeadm_engine::phases::reset::{RESET, remove_etcd_member};
 use kubeadm_engine::plan::{Action, ServiceVerb};
-use kubeadm_engine::ports::{ApiError, Container, ContainerState, EtcdError, Files};
+use kubeadm_engine::ports::{ApiError, Clock, Container, ContainerState, EndpointFailure, EtcdError, Files};
 use kubeadm_engine::resource::{CONFIG_MAPS, PODS};
 use kubeadm_engine::run::{self, RunError};
 use kubeadm_engine::spec::Layout;
@@ -169,6 +169,64 @@ fn an_etcd_that_nobody_can_ask_does_not_keep_a_node_from_being_reset() {
     assert!(warned.contains("etcd could not be asked for its members (etcd does not serve: "), "{warned}");
     assert!(warned.contains("etcdctl member remove"), "{warned}");
     assert_eq!(paths(&host), left());
+}
+
+/// One member of etcd is asked for, and the others are found, within the time that the case allows.
+#[test]
+fn etcd_is_waited_for_where_there_are_others() {
+    let slow = |times| {
+        let reason = EtcdError::Unavailable(vec![EndpointFailure {
+            endpoint: "https://192.0.2.10:2379".into(),
+            reason: "etcdserver: no leader".into(),
+            permanent: false,
+        }]);
+        vec![("MemberList", reason); times]
+    };
+    let unreachable = || ApiError::Unreachable("connection refused".into());
+    let busy = || ApiError::Status { code: 500, message: "etcdserver: request timed out".into() };
+    let joined = "--initial-cluster=cp1=https://192.0.2.10:2380,cp2=https://192.0.2.11:2380";
+    // What the cluster answers, whether the manifest names neighbours, and how long somebody is looked for.
+    for (refusal, neighbours, seconds) in [
+        (None, false, 30..40),
+        (Some(busy()), false, 30..40),
+        (Some(unreachable()), true, 30..40),
+        (Some(unreachable()), false, 5..15),
+    ] {
+        let host = control_plane(&MEMBERS);
+        if let Some(refusal) = refusal.clone() {
+            host.cluster.refuse(CONFIG_MAPS, refusal);
+        }
+        if neighbours {
+            let path = "/etc/kubernetes/manifests/etcd.yaml";
+            let manifest = host.files.text(path).unwrap();
+            let alone = "--initial-cluster=cp1=https://192.0.2.10:2380";
+            assert!(manifest.contains(alone), "{manifest}");
+            host.files.put(path, manifest.replace(alone, joined), 0o600);
+        }
+        let case = format!("{refusal:?}, neighbours: {neighbours}");
+        let again = host.fork();
+        let before = host.machine.elapsed();
+        host.etcd.set(|etcd| etcd.failures = slow(1000));
+        reset(&host).unwrap();
+        let took = (host.machine.elapsed() - before).as_secs();
+        assert!(seconds.contains(&took), "{case}: {took} s");
+        assert!(host.output.warned().join("\n").contains("etcdctl member remove"), "{case}");
+        // An etcd that only elects a leader.
+        again.etcd.set(|etcd| etcd.failures = slow(6));
+        reset(&again).unwrap();
+        again.etcd.set(|etcd| assert_eq!(etcd.changes, ["move-leader 2", "remove 1"], "{case}"));
+    }
+}
+
+#[test]
+fn a_runtime_that_is_late_gives_up_its_pods() {
+    let host = control_plane(&MEMBERS[..1]);
+    host.runtimes
+        .runtime
+        .set(|runtime| runtime.late = vec!["ListPodSandbox", "ListPodSandbox", "StopPodSandbox"]);
+    reset(&host).unwrap();
+    assert!(block_on(host.view().runtime.pod_sandboxes()).unwrap().is_empty(), "a pod is left");
+    assert!(!host.output.warned().join("\n").contains("Failed to"), "{:?}", host.output.warned());
 }
 
 #[test]

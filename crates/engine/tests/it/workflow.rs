@@ -524,7 +524,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_kubelet_that_does_not_run_is_the_finding() {
-    let failing = ServiceState::Failing { detail: "exit-code, status 1, restarted 3 times".into() };
+    let failing = ServiceState::Failing { detail: "exit-code, status 1".into(), ended: 1 };
     for (state, words, advice) in [
         (ServiceState::Stopped, "is stopped", "systemctl status kubelet"),
         (ServiceState::Masked, "is masked", "systemctl unmask kubelet"),
@@ -733,6 +733,27 @@ fn a_registry_that_stumbles_is_asked_again() {
         "error execution phase preflight: failed to pull image registry.k8s.io/kube-apiserver:v1.37.2: PullImage: registry stumbles"
     );
     assert_eq!(host.files.changes(), [""; 0].map(PathBuf::from));
+}
+
+#[test]
+fn a_runtime_that_answers_late_is_asked_again_for_images() {
+    let spec = wish::init(NEW, "");
+    let pull = |call, times| {
+        let host = host(NEW);
+        host.runtimes.runtime.set(|runtime| runtime.late = vec![call; times]);
+        let start = host.machine.elapsed();
+        let outcome = init(&host, &spec).map_err(|error| error.to_string());
+        (outcome, (host.machine.elapsed() - start).as_secs(), host.output.warned().join("\n"))
+    };
+    for (call, limit) in [("ImageStatus", 20..25), ("PullImage", 10..25)] {
+        let (outcome, _, warned) = pull(call, 4);
+        outcome.unwrap();
+        assert!(!warned.contains("image"), "{call}: {warned}");
+        let (outcome, took, _) = pull(call, 1000);
+        let error = outcome.unwrap_err();
+        assert!(error.contains(&format!("listens, but did not answer {call} within")), "{error}");
+        assert!(limit.contains(&took), "{call}: {took} s");
+    }
 }
 
 #[test]

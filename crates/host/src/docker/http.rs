@@ -24,6 +24,8 @@ const BODY: usize = 16 << 20;
 pub(super) enum Failure {
     /// Nobody answers, for this reason.
     Unreachable(String),
+    /// Docker has not answered within this limit.
+    Late(Duration),
     /// Docker refuses, in these words.
     Refused(StatusCode, String),
 }
@@ -78,9 +80,7 @@ async fn within<T>(
     answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let Some(limit) = limit else { return answer.await };
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-        Err(Failure::Unreachable(format!("no answer within {} seconds", limit.as_secs())))
-    })
+    tokio::time::timeout(limit, answer).await.unwrap_or(Err(Failure::Late(limit)))
 }
 
 async fn send(socket: &Path, call: &Call<'_>) -> Result<Response<Incoming>, tower::BoxError> {

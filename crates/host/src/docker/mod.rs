@@ -68,6 +68,7 @@ impl DockerClient {
     fn failed(&self, call: &'static str, failure: Failure) -> RuntimeError {
         match failure {
             Failure::Unreachable(reason) => self.unreachable(reason),
+            Failure::Late(limit) => RuntimeError::Late { socket: self.socket.clone(), call, limit },
             Failure::Refused(_, message) => RuntimeError::Failed { call, message },
         }
     }

@@ -339,6 +339,17 @@ async fn sockets_that_do_not_answer() {
     assert_eq!(reason(runtimes.reader(&socket).status().await.unwrap_err()), "no such file or directory");
     drop(UnixListener::bind(&path).unwrap());
     assert_eq!(reason(runtimes.reader(&socket).status().await.unwrap_err()), "connection refused");
+    // Somebody listens and says nothing.
+    let path = dir.path().join("mute.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let socket = format!("unix://{}", path.display());
+    for error in [
+        runtimes.reader(&socket).status().await.unwrap_err(),
+        runtimes.writer(&socket).pull("good:1").await.unwrap_err(),
+    ] {
+        assert!(matches!(error, RuntimeError::Late { call: "Version", .. }), "{error}");
+    }
+    drop(listener);
     let tcp = reason(runtimes.reader("tcp://127.0.0.1:1").status().await.unwrap_err());
     assert!(tcp.starts_with("only unix sockets are supported"), "{tcp}");
 }

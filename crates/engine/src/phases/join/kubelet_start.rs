@@ -24,8 +24,7 @@ use crate::ports::{ApiError, NewFile, View};
 use crate::preflight::own::BOOTSTRAP_CONF;
 use crate::resource::NODES;
 use crate::spec::KUBERNETES;
-use crate::static_pods;
-use crate::stored::YOUNG;
+use crate::{static_pods, stored};
 
 /// Why this node cannot be registered.
 #[derive(Debug, thiserror::Error)]
@@ -156,12 +155,7 @@ async fn unique(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Opti
                 tracing::debug!(reason, "not asked whether the node's name is taken");
                 return Ok(None);
             }
-            Err(error) if error.is_transient() && tries.waited() < limit => {
-                tracing::debug!(%error, "trying again");
-            }
-            Err(ApiError::Forbidden(reason)) if tries.refused() < YOUNG.min(limit) => {
-                tracing::debug!(reason, "trying again");
-            }
+            Err(error) if stored::again(&mut tries, Some(&error), limit) => {}
             Err(source) => return Err(KubeletStartError::Node { name: name.into(), source }),
         }
         tries.pause().await;

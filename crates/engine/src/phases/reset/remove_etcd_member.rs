@@ -3,7 +3,8 @@
 //! Only an etcd that this node's own manifest names is touched: a folder of data that belongs to somebody else stays
 //! (Q16 of the original). The order leaves nothing behind whenever it is interrupted: the other members let this one go
 //! while its data are complete, so that it cannot come back as another; then its kubelet and its pod are stopped, so that
-//! nothing starts it again on an empty folder (Q17); then its data go. Where the others do not let it go, nothing is done.
+//! nothing starts it again on an empty folder (Q17); then its data go. Where the others do not let it go, nothing is done;
+//! where nobody can be asked, although it was waited for, that is said, and the node is reset all the same.
 
 use std::time::Duration;
 
@@ -15,11 +16,14 @@ use crate::etcd::{self, OwnMember};
 use crate::objects::KUBE_SYSTEM;
 use crate::phases::PhaseError;
 use crate::plan::{Action, Step};
-use crate::ports::{EtcdAccess, EtcdError, Member, View};
+use crate::ports::{EtcdError, Member, View};
 use crate::reset::ResetSpec;
 
-/// How long somebody is looked for who knows the members: etcd may be electing a leader, but it may also be gone.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long somebody is looked for who knows the members where there may be others: they may be electing a leader, or be
+/// slow, and would count on this node's member for good if it went without a word.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The same where nothing speaks of others: etcd is probably gone.
+const PATIENCE_ALONE: Duration = Duration::from_secs(5);
 
 /// Plans the phase.
 pub fn plan<'a>(spec: &'a ResetSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<Step>, PhaseError>> {
@@ -38,7 +42,7 @@ async fn steps(spec: &ResetSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError
         ]);
     };
     // Once etcd is gone, nobody can tell any more where the cluster's certificates lie.
-    let reachable = matches!(spec.cluster(view).await, Some(Ok(_)));
+    let reachable = spec.reachable(view).await;
     let mut steps = Vec::new();
     match members(&own, reachable, view).await {
         Ok(members) => {
@@ -70,22 +74,30 @@ async fn steps(spec: &ResetSpec, view: View<'_>) -> Result<Vec<Step>, PhaseError
 
 /// All members: as this node's own knows them, as those that it once joined do, or as those do that the cluster names.
 async fn members(own: &OwnMember, reachable: bool, view: View<'_>) -> Result<Vec<Member>, EtcdError> {
-    let known = [own.client_urls.clone(), own.neighbours.clone()].concat();
-    let failure = match ask(&etcd::access_at(known, &own.certificates), view).await {
-        Ok(members) => return Ok(members),
-        Err(error) if !reachable => return Err(error),
-        Err(error) => error,
-    };
-    match etcd::endpoints::find(view.api, view.clock, Duration::ZERO).await {
-        Ok(told) => ask(&etcd::access_at(told, &own.certificates), view).await,
-        Err(error) => {
-            tracing::debug!(%error, "the cluster does not tell where etcd is");
-            Err(failure)
+    let at = |endpoints| view.etcds.reader(&etcd::access_at(endpoints, &own.certificates));
+    let known = at([own.client_urls.clone(), own.neighbours.clone()].concat());
+    let ask = || async {
+        let failure = match known.members().await {
+            Err(error) if reachable => error,
+            answer => return answer,
+        };
+        match etcd::endpoints::find(view.api, view.clock, Duration::ZERO).await {
+            Ok(told) => at(told).members().await,
+            Err(error) => {
+                tracing::debug!(%error, "the cluster does not tell where etcd is");
+                Err(failure)
+            }
         }
-    }
-}
-
-async fn ask(access: &EtcdAccess, view: View<'_>) -> Result<Vec<Member>, EtcdError> {
-    let etcd = view.etcds.reader(access);
-    retry(view.clock, PATIENCE, || etcd.members(), EtcdError::is_transient).await
+    };
+    let others = reachable || !own.neighbours.is_empty();
+    let limit = if others { PATIENCE } else { PATIENCE_ALONE };
+    let again = |error: &EtcdError| {
+        if error.is_transient() {
+            view.progress.progress(&format!("waiting for etcd to tell its members: {error}"));
+        }
+        error.is_transient()
+    };
+    let outcome = retry(view.clock, limit, ask, again).await;
+    view.progress.progress("");
+    outcome
 }

@@ -10,7 +10,7 @@ use kubeadm_pki::{Certificate, CertificateKey, SealError};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::backoff::retry;
+use crate::backoff::Backoff;
 use crate::join::{JoinSpec, Joined};
 use crate::objects::KUBE_SYSTEM;
 use crate::phases::PhaseError;
@@ -18,6 +18,7 @@ use crate::phases::upload_certs::{SECRET, sources};
 use crate::plan::{Action, Step};
 use crate::ports::{ApiError, FileError, NewFile, View};
 use crate::resource::SECRETS;
+use crate::stored;
 
 /// Why the certificates are not there.
 #[derive(Debug, thiserror::Error)]
@@ -98,13 +99,18 @@ pub fn plan<'a>(spec: &'a JoinSpec, view: View<'a>) -> BoxFuture<'a, Result<Vec<
 /// The Secret, asked for again while that may help.
 async fn secret(spec: &JoinSpec, joined: &Joined, view: View<'_>) -> Result<Value, DownloadCertsError> {
     let api = view.cluster.reader(&joined.access());
-    let limit = spec.join.timeouts.kubernetes_api_call.to_std();
-    let ask = || api.get(SECRETS, KUBE_SYSTEM, SECRET);
-    match retry(view.clock, limit, ask, ApiError::is_transient).await {
-        // The Role that lets it be read goes with it.
-        Ok(None) | Err(ApiError::Forbidden(_)) => Err(DownloadCertsError::Gone),
-        Ok(Some(found)) => Ok(found),
-        Err(error) => Err(DownloadCertsError::Secret(error)),
+    let limit = spec.patience(spec.join.timeouts.kubernetes_api_call);
+    let mut tries = Backoff::start(view.clock);
+    loop {
+        match api.get(SECRETS, KUBE_SYSTEM, SECRET).await {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) if stored::again(&mut tries, None, limit) => {}
+            Err(error) if stored::again(&mut tries, Some(&error), limit) => {}
+            // The Role that lets it be read goes with it.
+            Ok(None) | Err(ApiError::Forbidden(_)) => return Err(DownloadCertsError::Gone),
+            Err(error) => return Err(DownloadCertsError::Secret(error)),
+        }
+        tries.pause().await;
     }
 }
 
