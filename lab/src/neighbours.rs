@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::companions::Etcd;
 use crate::releases::{self, Release, Source};
 
 /// How minors without a row follow one.
@@ -14,10 +15,12 @@ struct Neighbours {
     only_cgroup_v1: bool,
     /// Whether their modules lack the generated OpenAPI definitions, though the row's have them.
     lacks_openapi: bool,
+    /// The etcd that they get in place of the row's.
+    etcd: Option<Etcd>,
 }
 
 const fn as_they_are(minors: RangeInclusive<u32>, row: &'static str) -> Neighbours {
-    Neighbours { minors, row, only_cgroup_v1: false, lacks_openapi: false }
+    Neighbours { minors, row, only_cgroup_v1: false, lacks_openapi: false, etcd: None }
 }
 
 const NEIGHBOURS: &[Neighbours] = &[
@@ -26,8 +29,9 @@ const NEIGHBOURS: &[Neighbours] = &[
     Neighbours { only_cgroup_v1: true, ..as_they_are(17..=18, "v1.20") },
     // Corefiles need nothing newer than CoreDNS 1.7, and etcd is 3.4 up to 1.21.
     as_they_are(19..=21, "v1.20"),
-    // The modules of 1.15 to 1.23 have no definitions.
-    Neighbours { lacks_openapi: true, ..as_they_are(22..=23, "v1.24") },
+    // The modules of 1.15 to 1.23 have no definitions. Their client of etcd 3.5.0 sends an authority that gRPC of today takes
+    // for a protocol error (etcd-io/etcd#13192); etcd 3.4 of today still takes it.
+    Neighbours { lacks_openapi: true, etcd: Some(Etcd::V3_4), ..as_they_are(22..=23, "v1.24") },
     as_they_are(25..=26, "v1.24"),
     // They ask for a newer Go than 1.19; v1beta4 comes with 1.31.
     as_they_are(27..=30, "v1.28"),
@@ -59,6 +63,7 @@ fn between(minor: u32) -> Option<Release> {
     release.minor = minor;
     release.label = format!("v1.{minor}").leak();
     release.only_cgroup_v1 |= found.only_cgroup_v1;
+    release.etcd = found.etcd.unwrap_or(release.etcd);
     if let Source::Modules(modules) = &mut release.source {
         modules.lacks_openapi |= found.lacks_openapi;
     }
@@ -68,14 +73,14 @@ fn between(minor: u32) -> Option<Release> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::companions::{CoreDns, Etcd};
+    use crate::companions::CoreDns;
 
     #[test]
     fn minors_between_follow_a_neighbour() {
         for (version, etcd, coredns, api, openapi) in [
             ("v1.15.12", Etcd::V3_4, CoreDns::V1_7, "v1beta2", true),
             ("v1.18.20", Etcd::V3_4, CoreDns::V1_7, "v1beta2", true),
-            ("v1.22.17", Etcd::V3_5, CoreDns::V1_14, "v1beta3", true),
+            ("v1.22.17", Etcd::V3_4, CoreDns::V1_14, "v1beta3", true),
             ("v1.26.15", Etcd::V3_5, CoreDns::V1_14, "v1beta3", false),
             ("v1.30.14", Etcd::V3_5, CoreDns::V1_14, "v1beta3", false),
             ("v1.33.13", Etcd::V3_5, CoreDns::V1_14, "v1beta4", false),
