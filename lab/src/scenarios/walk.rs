@@ -24,7 +24,7 @@ pub(super) const THROUGH: Scenario = Scenario {
 
 pub(super) const PAST_MASTER: Scenario = Scenario {
     name: "upgrade-v1.23",
-    about: "v1.23 to v1.26 by one command that is given again whenever kubelets had to follow; nothing is called master then",
+    about: "v1.23 to v1.25 by one command that is given again when kubelets have followed; nothing is called master then",
     release: "v1.23.17",
     ours_only: true,
     run: past_master,
@@ -110,7 +110,8 @@ fn through(context: &Context<'_>) -> Result<()> {
 /// A kubelet may be one minor older than a control plane of these: the walk goes as far as that allows, and says what has to
 /// be done before it goes on.
 fn past_master(context: &Context<'_>) -> Result<()> {
-    const HOPS: [(&str, u32); 3] = [("v1.24.17", 24), ("v1.25.16", 25), ("v1.26.15", 26)];
+    // The last patch of v1.25 of which every module is served.
+    const HOPS: [(&str, u32); 2] = [("v1.24.17", 24), ("v1.25.6", 25)];
     let start = Start::new(context, "master")?;
     HOPS.iter().try_for_each(|(version, _)| start.bring_images(context, version))?;
     let way = HOPS.map(|(version, _)| version).join(",");
@@ -134,6 +135,5 @@ fn past_master(context: &Context<'_>) -> Result<()> {
         start.follow(context, old, version)?;
         old = version;
     }
-    let env = start.node.read("/var/lib/kubelet/kubeadm-flags.env")?;
-    check("flags that kubelets lost", !env.contains("--container-runtime="), "none of them", env)
+    Ok(())
 }
