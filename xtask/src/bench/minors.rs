@@ -120,7 +120,8 @@ fn main() {
     println!("{:?}", listing::differences(&before, &release));
     println!("{:?} {:?}", corefile::changes(word, minor), Reference::parse(word));
     println!("{:?} {:?}", gone::flag(word, minor, &other, &version), gone::gate(word, &other, &version));
-    println!("{:?} {:?}", gone::environment_flags(&release), skew::kubelet_allowed(&other, &version));
+    println!("{:?} {:?}", gone::value(word, minor, word, &other, &version), gone::locked(word, true, &other, &version));
+    println!("{:?} {:?}", gone::environment(&release), skew::kubelet_allowed(&other, &version));
 }
 "#;
 

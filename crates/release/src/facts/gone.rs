@@ -54,16 +54,21 @@ impl Gone {
             flags.push((ETCD, of_etcd));
         }
         let gates = GATES.iter().filter(|(minor, _)| there(*minor));
-        let gates: Vec<_> = gates.flat_map(|(_, names)| names.iter().copied()).collect();
+        let gates: Vec<_> = gates.flat_map(|(_, row)| names(row)).collect();
         // One that is gone is not locked.
         let locked = |value| {
             let rows = LOCKED.iter().filter(|(minor, to, _)| there(*minor) && *to == value);
-            let names = rows.flat_map(|(.., names)| names.iter().copied());
-            names.filter(|name| !gates.contains(name)).collect()
+            rows.flat_map(|(.., row)| names(row)).filter(|name| !gates.contains(name)).collect()
         };
         let (gates_locked_on, gates_locked_off) = (locked(true), locked(false));
         Self { flags, values: lost_values(there), feature_gates: gates, gates_locked_on, gates_locked_off }
     }
+}
+
+/// The names of a row of gates. Half a thousand slices would be longer than what they say, in a program that is relocated when
+/// it starts.
+fn names(row: &'static str) -> impl Iterator<Item = &'static str> {
+    row.split_ascii_whitespace()
 }
 
 /// The values that flags lose in some minors, by component.
@@ -115,7 +120,7 @@ pub fn flag(component: &str, name: &str, from: &Version, to: &Version) -> Option
 /// The minor from which on there is no feature gate of a name, where that lies on the way from a version to a later one.
 pub fn gate(name: &str, from: &Version, to: &Version) -> Option<u32> {
     let mut gone = GATES.iter().filter(|(minor, _)| from.minor < *minor && *minor <= to.minor);
-    gone.find(|(_, names)| names.contains(&name)).map(|(minor, _)| *minor)
+    gone.find(|(_, row)| names(row).any(|other| other == name)).map(|(minor, _)| *minor)
 }
 
 /// The minor from which on components do not start with a feature gate set to a value, as it is locked to the other, where
@@ -123,7 +128,7 @@ pub fn gate(name: &str, from: &Version, to: &Version) -> Option<u32> {
 pub fn locked(name: &str, value: bool, from: &Version, to: &Version) -> Option<u32> {
     let there = |minor: u32| from.minor < minor && minor <= to.minor;
     let mut rows = LOCKED.iter().filter(|(minor, locked, _)| there(*minor) && *locked != value);
-    rows.find(|(.., names)| names.contains(&name)).map(|(minor, ..)| *minor)
+    rows.find(|(.., row)| names(row).any(|other| other == name)).map(|(minor, ..)| *minor)
 }
 
 /// How a flag that stays loses a value.
@@ -256,10 +261,10 @@ mod tests {
 
     #[test]
     fn no_gate_is_locked_twice_or_after_it_is_gone() {
-        for (at, (minor, _, names)) in LOCKED.iter().enumerate() {
-            let mut later = LOCKED[at + 1..].iter().flat_map(|(.., names)| *names);
-            assert!(later.all(|name| !names.contains(name)), "v1.{minor}");
-            assert!(names.iter().all(|name| gate(name, &v(0), &v(*minor)).is_none()), "v1.{minor}");
+        for (at, (minor, _, row)) in LOCKED.iter().enumerate() {
+            let mut later = LOCKED[at + 1..].iter().flat_map(|(.., row)| names(row));
+            assert!(later.all(|name| !names(row).any(|other| other == name)), "v1.{minor}");
+            assert!(names(row).all(|name| gate(name, &v(0), &v(*minor)).is_none()), "v1.{minor}");
         }
         assert!(LOCKED.is_sorted_by_key(|(minor, value, _)| (*minor, *value)));
     }
@@ -312,11 +317,9 @@ mod tests {
         for (at, (_, name, _)) in etcd::FLAGS.iter().enumerate() {
             assert!(etcd::FLAGS[at + 1..].iter().all(|(_, other, _)| other != name), "{name}");
         }
-        for (at, (minor, names)) in GATES.iter().enumerate() {
-            assert!(
-                GATES[at + 1..].iter().flat_map(|(_, names)| *names).all(|name| !names.contains(name)),
-                "{minor}"
-            );
+        for (at, (minor, row)) in GATES.iter().enumerate() {
+            let mut later = GATES[at + 1..].iter().flat_map(|(_, row)| names(row));
+            assert!(later.all(|name| !names(row).any(|other| other == name)), "{minor}");
         }
         assert!(FLAGS.is_sorted_by_key(|(minor, ..)| *minor) && GATES.is_sorted_by_key(|(minor, _)| *minor));
         assert!(etcd::FLAGS.is_sorted_by_key(|(etcd, name, _)| (*etcd, *name)));
