@@ -224,6 +224,7 @@ pub fn retry<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
             Ok(done) => return Ok(done),
             Err(error) => progress::detail(format!("tried again in {pause} s: {error}")),
         }
+        // A server that is away for a moment raises no event when it is back.
         std::thread::sleep(Duration::from_secs(pause));
     }
     attempt()

@@ -128,9 +128,14 @@ pub(crate) fn ignored_checks(flags: &Values, configured: &[String]) -> Result<Ig
     Ok(Ignored(ignored.into_iter().collect()))
 }
 
-/// Whether nothing is really done. The flag counts when it was given, even as `--dry-run=false`.
+/// Whether a switch is on: by the flag where it is given, even as `--name=false`, else by the configuration.
+pub(crate) fn switch(flags: &Values, name: &str, configured: bool) -> bool {
+    if flags.given(name) { flags.bool(name) } else { configured }
+}
+
+/// Whether nothing is really done.
 pub(crate) fn is_dry(flags: &Values, configured: bool) -> bool {
-    if flags.given("dry-run") { flags.bool("dry-run") } else { configured }
+    switch(flags, "dry-run", configured)
 }
 
 /// The directory of patches: that of the flag, else that of the configuration.

@@ -90,25 +90,27 @@ pub(crate) fn token_to_create(call: &Call<'_>) -> Result<BootstrapToken, Command
 
 /// The configuration that the flags of `join` or its phases describe; `endpoint` is the word after them.
 pub(crate) fn join(flags: &Values, endpoint: Option<&str>, control_plane: bool) -> JoinConfiguration {
-    let text = |name: &str| flags.text(name);
     let or = |first: String, second: String| if first.is_empty() { second } else { first };
     let mut config = JoinConfiguration::default();
-    config.node_registration.name = text("node-name");
-    config.node_registration.cri_socket = text("cri-socket");
+    config.node_registration.name = flags.text("node-name");
+    config.node_registration.cri_socket = flags.text("cri-socket");
     config.dry_run = flags.bool("dry-run");
     config.control_plane = control_plane.then(|| {
-        let mut local_api_endpoint =
-            ApiEndpoint { advertise_address: text("apiserver-advertise-address"), ..ApiEndpoint::default() };
+        let mut local_api_endpoint = ApiEndpoint {
+            advertise_address: flags.text("apiserver-advertise-address"),
+            ..ApiEndpoint::default()
+        };
         if flags.given("apiserver-bind-port") {
             local_api_endpoint.bind_port = flags.int("apiserver-bind-port");
         }
-        JoinControlPlane { local_api_endpoint, certificate_key: SecretText(text("certificate-key")) }
+        JoinControlPlane { local_api_endpoint, certificate_key: SecretText(flags.text("certificate-key")) }
     });
-    config.discovery.tls_bootstrap_token = SecretText(or(text("tls-bootstrap-token"), text("token")));
-    let file = text("discovery-file");
+    config.discovery.tls_bootstrap_token =
+        SecretText(or(flags.text("tls-bootstrap-token"), flags.text("token")));
+    let file = flags.text("discovery-file");
     config.discovery.file = (!file.is_empty()).then_some(FileDiscovery { kube_config_path: file });
     config.discovery.bootstrap_token = endpoint.map(|endpoint| BootstrapTokenDiscovery {
-        token: SecretText(or(text("discovery-token"), text("token"))),
+        token: SecretText(or(flags.text("discovery-token"), flags.text("token"))),
         api_server_endpoint: endpoint.to_owned(),
         ca_cert_hashes: flags.list("discovery-token-ca-cert-hash"),
         unsafe_skip_ca_verification: flags.bool("discovery-token-unsafe-skip-ca-verification"),

@@ -4,11 +4,10 @@
 //! and nothing more. Source: app/util/config/cluster.go (getInitConfigurationFromCluster, v1.37).
 
 use kubeadm_release::facts::images::Images;
-use kubeadm_release::facts::kubelet::CgroupDriver;
 use kubeadm_release::{Reference, Release, Version};
-use serde_json::{Value, json};
 
 use crate::api::{self, Kind};
+use crate::component::keep_cgroup_driver;
 use crate::defaults;
 use crate::documents::{ComponentDocument, Decoded, Documents, KUBELET_API, Reading};
 use crate::error::{ConfigError, Notice, Placed};
@@ -121,20 +120,6 @@ pub fn for_version(
     }
     Ok(Loaded { version: version.clone(), release, ..loaded })
 }
-
-/// Where a release would choose a cgroup driver for new clusters, running kubelets keep the one that they have, which is that
-/// of their container runtime: pods do not start where the two differ. The original kept it in v1.21 and chose anew in v1.22
-/// (app/componentconfigs/kubelet.go).
-fn keep_cgroup_driver(kubelet: &mut Value, release: &Release) {
-    let chosen =
-        matches!(release.kubelet.cgroup_driver, CgroupDriver::OfDockerOrSystemd | CgroupDriver::Systemd);
-    if chosen && kubeadm_yaml::get_str(kubelet, "cgroupDriver").unwrap_or_default().is_empty() {
-        kubelet["cgroupDriver"] = json!(KUBELETS_CGROUP_DRIVER);
-    }
-}
-
-/// What a kubelet takes where its configuration does not say. pkg/kubelet/apis/config/v1beta1/defaults.go, v1.11 to v1.37.
-const KUBELETS_CGROUP_DRIVER: &str = "cgroupfs";
 
 /// The key of `kubeadm-config` that holds the cluster, by age of its API.
 pub fn keys() -> [&'static str; 2] {

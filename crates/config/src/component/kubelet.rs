@@ -16,6 +16,8 @@ const KIND: &str = "KubeletConfiguration";
 const STATIC_PODS: &str = "/etc/kubernetes/manifests";
 const HEALTHZ_ADDRESS: &str = "127.0.0.1";
 const HEALTHZ_PORT: u16 = 10248;
+/// What a kubelet takes where its configuration does not say. pkg/kubelet/apis/config/v1beta1/defaults.go, v1.11 to v1.37.
+const KUBELETS_CGROUP_DRIVER: &str = "cgroupfs";
 /// Where systemd-resolved keeps the name servers it uses itself: its own stub cannot be used from within pods.
 pub const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 /// The DNS address where none can be taken from the service range.
@@ -160,6 +162,15 @@ pub fn follow_runtime(
             None
         }
         _ => None,
+    }
+}
+
+/// Where a release would choose a cgroup driver for new clusters, running kubelets keep the one that they have, which is that
+/// of their container runtime: pods do not start where the two differ. The original kept it in v1.21 and chose anew in v1.22
+/// (app/componentconfigs/kubelet.go).
+pub(crate) fn keep_cgroup_driver(document: &mut Value, release: &Release) {
+    if matches!(release.kubelet.cgroup_driver, CgroupDriver::OfDockerOrSystemd | CgroupDriver::Systemd) {
+        default_text(document, "cgroupDriver", KUBELETS_CGROUP_DRIVER);
     }
 }
 

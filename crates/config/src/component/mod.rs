@@ -15,6 +15,7 @@ use kubeadm_yaml as tree;
 use serde_json::{Map, Number, Value, json};
 
 pub use kube_proxy::{ProxyInputs, default_kube_proxy};
+pub(crate) use kubelet::keep_cgroup_driver;
 pub use kubelet::{
     KubeletInputs, NodeRuntime, RESOLVED_CONF, default_kubelet, fail_cgroup_v1, fail_swap_on, follow_runtime,
     healthz_url, use_systemd_resolved,

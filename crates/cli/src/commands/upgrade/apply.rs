@@ -11,12 +11,12 @@ use kubeadm_engine::upgrade::UpgradeSpec;
 use kubeadm_engine::upgrade::policy::Policy;
 use kubeadm_release::Version;
 
-use super::{access, argument, configuration, own_kubeconfig, spec, switch, through, version_of};
+use super::{access, argument, configuration, own_kubeconfig, spec, through, version_of};
 use crate::commands::run_phases;
 use crate::error::CommandError;
 use crate::output;
 use crate::parse::Call;
-use crate::resolve;
+use crate::resolve::{self, switch};
 use crate::session::Session;
 
 /// The end of a dry run. cmd/kubeadm/app/cmd/upgrade/apply.go, 1.37.

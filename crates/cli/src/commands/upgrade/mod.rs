@@ -48,11 +48,6 @@ fn configuration(
     Ok(load::load_upgrade(Source { text: &text, name: &path }, &options, notices)?.config)
 }
 
-/// Whether a switch is on: by the flag where it is given, else by the configuration.
-fn switch(flags: &Values, name: &str, configured: bool) -> bool {
-    if flags.given(name) { flags.bool(name) } else { configured }
-}
-
 /// The version that a text stands for. Labels are looked up.
 fn version_of(text: &str, session: &Session, notices: &mut Vec<Notice>) -> Result<Version, CommandError> {
     let mut host = session;

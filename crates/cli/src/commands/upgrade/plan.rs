@@ -23,12 +23,12 @@ use serde::Serialize;
 
 use super::network::Network;
 use super::stops::Wished;
-use super::{access, argument, configuration, path, spec, switch, version_of};
+use super::{access, argument, configuration, path, spec, version_of};
 use crate::columns::aligned;
 use crate::commands::failure;
 use crate::error::CommandError;
 use crate::parse::Call;
-use crate::resolve;
+use crate::resolve::{self, switch};
 use crate::session::Session;
 use crate::structured::{API_VERSION, Format};
 
@@ -137,7 +137,7 @@ fn look(wish: &Wish, fx: &Effects, session: &Session) -> Result<UpgradePlan, Com
         fx.output.say("[upgrade] There is no version to upgrade to: the cluster is up to date");
     }
     for Offer { version, .. } in &found {
-        // Where it does not start with a walk, it is within the minor: nothing is lost there.
+        // What is more than a minor away is another command's: `--to` names what lies between.
         let Ok(walk) = Walk::new(node.version.clone(), &[], version.clone()) else { continue };
         let ahead = session.block_on(outlook::look(&walk, spec, executor.view()));
         let ahead = ahead.map_err(|error| failure::explain_alone(error, &*fx.output))?;
